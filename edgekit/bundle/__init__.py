@@ -1,0 +1,46 @@
+"""The bundle: the folder that `edgekit compress` makes and a board runs."""
+
+from edgekit.bundle.manifest import (
+    SCHEMA,
+    FileEntry,
+    GoldenRule,
+    InputSpec,
+    Manifest,
+    Measured,
+    Measurements,
+    OutputSpec,
+    Provenance,
+    Quantization,
+    Requirements,
+    Thresholds,
+    WindowRule,
+    decode_manifest,
+    encode_manifest,
+)
+from edgekit.bundle.picture import PictureRule
+from edgekit.bundle.reading import Bundle, open_bundle
+from edgekit.bundle.writing import archive_bytes, check_free, write_bundle
+
+__all__ = [
+    "SCHEMA",
+    "Bundle",
+    "FileEntry",
+    "GoldenRule",
+    "InputSpec",
+    "Manifest",
+    "Measured",
+    "Measurements",
+    "OutputSpec",
+    "PictureRule",
+    "Provenance",
+    "Quantization",
+    "Requirements",
+    "Thresholds",
+    "WindowRule",
+    "archive_bytes",
+    "check_free",
+    "decode_manifest",
+    "encode_manifest",
+    "open_bundle",
+    "write_bundle",
+]

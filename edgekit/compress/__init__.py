@@ -1,0 +1,1 @@
+"""Turns a trained model into a bundle."""

@@ -1,0 +1,1 @@
+"""Settings: `edgekit.toml`, its schema, and every mistake in it at once."""

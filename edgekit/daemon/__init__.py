@@ -1,0 +1,1 @@
+"""edgekitd: start-up, run and shutdown."""

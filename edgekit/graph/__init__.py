@@ -1,0 +1,1 @@
+"""ONNX graphs: loading, building, rewriting, checking and describing them."""

@@ -1,0 +1,1 @@
+"""MQTT: topics, payloads and the link to the broker."""

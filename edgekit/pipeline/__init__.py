@@ -1,0 +1,1 @@
+"""Sources, stages and sinks, and the runner that joins them."""

@@ -1,0 +1,1 @@
+"""Quantum kernels as ordinary ONNX graphs."""

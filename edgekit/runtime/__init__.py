@@ -1,0 +1,1 @@
+"""Engines, and a session that prepares, runs and interprets."""
