@@ -14,7 +14,7 @@ SCHEMA = 1
 """The schema version this edgekit writes, and the newest it reads."""
 
 Task = Literal["classification", "anomaly", "raw"]
-OutputKind = Literal["scores", "score", "reconstruction", "raw"]
+OutputKind = Literal["scores", "logits", "score", "reconstruction", "raw"]
 DType = Literal["uint8", "int8", "float16", "float32", "float64", "int32", "int64"]
 EngineName = Literal["onnxruntime", "litert"]
 
@@ -64,9 +64,9 @@ class InputSpec(_Part, frozen=True, kw_only=True):
 class OutputSpec(_Part, frozen=True, kw_only=True):
     """The tensor that is the model's answer, and how to read it.
 
-    `scores` [1, C] are probabilities, one a class; `score` [1] is an anomaly score;
-    `reconstruction` has the input's shape, and its mean squared distance from the input is the
-    score; `raw` is passed on as it is.
+    `scores` [1, C] are probabilities, one a class, and `logits` become so by a softmax; `score`
+    [1] is an anomaly score; `reconstruction` has the input's shape, and its mean squared distance
+    from the input is the score; `raw` is passed on as it is.
     """
 
     name: str
@@ -224,7 +224,7 @@ def _contradictions(manifest: Manifest) -> list[str]:
     if manifest.task == "anomaly" and manifest.thresholds is None:
         mistakes.append("an anomaly bundle needs thresholds")
     wanted = {
-        "classification": ("scores",),
+        "classification": ("scores", "logits"),
         "anomaly": ("score", "reconstruction"),
         "raw": ("raw",),
     }

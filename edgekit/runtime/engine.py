@@ -1,0 +1,83 @@
+"""What runs a model file: one small protocol, and the table of those who keep it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from edgekit.array import Array
+from edgekit.bundle.manifest import EngineName, Quantization
+from edgekit.errors import InputError, UnsupportedModel
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output of a model; a dynamic axis is `None`."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    quantization: Quantization | None = None
+
+
+class Engine(Protocol):
+    """Runs one model. Not for two threads at once."""
+
+    @property
+    def name(self) -> EngineName:
+        """What the manifest calls this engine."""
+
+    @property
+    def version(self) -> str:
+        """The version of the library behind it."""
+
+    @property
+    def inputs(self) -> Sequence[TensorInfo]:
+        """What the model takes."""
+
+    @property
+    def outputs(self) -> Sequence[TensorInfo]:
+        """What the model gives."""
+
+    def run(self, tensor: Array) -> dict[str, Array]:
+        """Runs the model on its only input; gives every output by name.
+
+        Raises:
+            InputError: the tensor does not fit the model.
+        """
+
+
+ENGINES: dict[EngineName, str] = {
+    "onnxruntime": "edgekit.runtime.onnxruntime_engine:OnnxRuntimeEngine",
+    "litert": "edgekit.runtime.litert_engine:LiteRtEngine",
+}
+SUFFIXES: dict[str, EngineName] = {".onnx": "onnxruntime", ".tflite": "litert"}
+
+
+def open_engine(name: EngineName, path: Path, *, threads: int = 1) -> Engine:
+    """Loads a model file.
+
+    Raises:
+        InputError: the file cannot be read, or the engine is not installed.
+        UnsupportedModel: the file is damaged, or the engine cannot run what is in it.
+    """
+    module, _, kind = ENGINES[name].partition(":")
+    opened: Engine = getattr(import_module(module), kind)(path, threads=threads)
+    return opened
+
+
+def engine_for(path: Path) -> EngineName:
+    """Which engine runs a file, by its suffix.
+
+    Raises:
+        InputError: there is no such file, or none runs it.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    engine = SUFFIXES.get(path.suffix.lower())
+    if engine is None:
+        raise UnsupportedModel(
+            f"{path}: not a model that edgekit knows; give an .onnx or a .tflite file"
+        )
+    return engine

@@ -1,0 +1,90 @@
+"""Runs TFLite files with LiteRT, XNNPACK's kernels included."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekit.array import Array
+from edgekit.bundle.manifest import EngineName, Quantization
+from edgekit.errors import InputError, UnsupportedModel
+from edgekit.runtime.engine import TensorInfo
+
+_INTERPRETERS = (
+    ("ai-edge-litert", "ai_edge_litert.interpreter"),
+    ("tflite-runtime", "tflite_runtime.interpreter"),
+)
+
+
+class LiteRtEngine:
+    """One TFLite model, loaded.
+
+    Raises:
+        InputError: LiteRT is not installed.
+        UnsupportedModel: the file is damaged, or LiteRT cannot run it.
+    """
+
+    name: EngineName = "litert"
+
+    def __init__(self, model: Path, *, threads: int = 1) -> None:
+        interpreter, self.version = _interpreter()
+        data = model.read_bytes()
+        if data[4:8] != b"TFL3":
+            raise UnsupportedModel(f"{model}: not a TFLite model: it does not say TFL3 at byte 4")
+        try:
+            self._interpreter = interpreter(model_content=data, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except Exception as error:
+            raise UnsupportedModel(f"{model}: LiteRT cannot load it: {_text(error)}") from error
+        details = self._interpreter.get_input_details()
+        self.inputs: Sequence[TensorInfo] = tuple(map(_info, details))
+        self._input_index = details[0]["index"]
+        details = self._interpreter.get_output_details()
+        self.outputs: Sequence[TensorInfo] = tuple(map(_info, details))
+        self._output_indices = {detail["name"]: detail["index"] for detail in details}
+
+    def run(self, tensor: Array) -> dict[str, Array]:
+        """Runs the model on its only input; gives every output by name.
+
+        Raises:
+            InputError: the tensor does not fit the model.
+        """
+        try:
+            self._interpreter.set_tensor(self._input_index, tensor)
+            self._interpreter.invoke()
+        except Exception as error:
+            raise InputError(
+                f"LiteRT cannot run the model on this input: {_text(error)}"
+            ) from error
+        return {
+            name: self._interpreter.get_tensor(index)
+            for name, index in self._output_indices.items()
+        }
+
+
+def _interpreter() -> tuple[Any, str]:
+    for package, module in _INTERPRETERS:
+        try:
+            return import_module(module).Interpreter, version(package)
+        except (ImportError, PackageNotFoundError):
+            continue
+    raise InputError("a .tflite model needs LiteRT: pip install 'edgekit[tflite]'")
+
+
+def _info(detail: dict[str, Any]) -> TensorInfo:
+    scale, zero_point = detail["quantization"]
+    return TensorInfo(
+        name=detail["name"],
+        dtype=np.dtype(detail["dtype"]).name,
+        shape=tuple(int(axis) for axis in detail["shape"]),
+        quantization=Quantization(scale=float(scale), zero_point=int(zero_point))
+        if scale
+        else None,
+    )
+
+
+def _text(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
