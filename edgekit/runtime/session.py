@@ -38,7 +38,7 @@ class Session:
             InputError: the engine is not installed.
         """
         bundle = open_bundle(path)
-        name: EngineName = engine or next(iter(bundle.manifest.models))
+        name = next(iter(bundle.manifest.models)) if engine is None else engine
         return cls(bundle, open_engine(name, bundle.model_path(name), threads=threads))
 
     def predict(self, data: Array, *, taken_at_ns: int | None = None) -> tuple[Prediction, Timing]:

@@ -1,0 +1,51 @@
+"""Golden vectors: seeded synthetic inputs, with the outputs that a board has to reproduce."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgekit.array import Array
+from edgekit.bundle import InputSpec
+from edgekit.runtime.engine import Engine
+from edgekit.runtime.prepare import prepare
+
+COUNT = 4
+_BLOCKS = 8
+
+
+def golden_inputs(spec: InputSpec, typical: Sequence[Array], *, seed: int = 0) -> Array:
+    """Tensors `[COUNT, *spec.shape]` that a model takes, made by chance: never anybody's data.
+
+    Pictures are coarse blocks of colour, which compress well. Others are waves about the mean of
+    `typical` samples with their deviation, so that the model works in its usual range.
+    """
+    rng = np.random.default_rng(seed)
+    if spec.picture is not None:
+        rule = spec.picture
+        blocks = rng.integers(0, 256, (COUNT, _BLOCKS, _BLOCKS, 3), np.uint8)
+        tall = blocks.repeat(-(-rule.height // _BLOCKS), axis=1)[:, : rule.height]
+        pictures = tall.repeat(-(-rule.width // _BLOCKS), axis=2)[:, :, : rule.width]
+        return np.stack([prepare(picture, spec) for picture in pictures])
+    known = np.stack(typical).astype(np.float64) if len(typical) else np.zeros((1, *spec.shape[1:]))
+    known = known.reshape(len(known), *spec.shape)
+    steps = np.arange(np.prod(spec.shape)).reshape(spec.shape)
+    periods = rng.uniform(4, 40, (COUNT, *[1] * len(spec.shape)))
+    waves = np.sin(2 * np.pi * (steps / periods + rng.random(periods.shape)))
+    spread = known.std(axis=0) if len(typical) else 1.0
+    values = (known.mean(axis=0) + waves * spread).astype(np.float32)
+    return np.stack([prepare(value.reshape(spec.shape), spec) for value in values])
+
+
+def golden_file(
+    inputs: Array, reference: Engine | None, engines: Sequence[Engine], output: str
+) -> bytes:
+    """The bytes of `golden.npz`: `inputs`, `fp32` from the reference, and each engine's outputs."""
+    arrays = {"inputs": inputs}
+    if reference is not None:
+        arrays["fp32"] = np.stack([reference.run(tensor)[output] for tensor in inputs])
+    for engine in engines:
+        arrays[engine.name] = np.stack([engine.run(tensor)[output] for tensor in inputs])
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()

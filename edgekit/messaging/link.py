@@ -1,0 +1,359 @@
+"""The link to the broker: one thread that connects, keeps trying, and hands messages over."""
+
+import contextlib
+import itertools
+import logging
+import random
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edgekit.messaging.outgoing import LinkCounts, Outgoing, Publication
+from edgekit.messaging.payloads import Status, encode
+from edgekit.messaging.refusals import Complaints, why_refused, why_unreachable
+from edgekit.messaging.settings import MqttSettings
+from edgekit.messaging.topics import Topics
+
+__all__ = ["LinkCounts", "MqttLink", "MqttSettings", "jittered_backoff"]
+
+log = logging.getLogger(__name__)
+
+_ANSWER_TIMEOUT_S = 10.0
+_IN_FLIGHT = 20
+
+
+def jittered_backoff(first_s: float = 1.0, longest_s: float = 60.0) -> Iterator[float]:
+    """Seconds to wait before each next attempt: doubling, and half of each left to chance.
+
+    The chance keeps a fleet whose broker restarted from coming back all at once.
+    """
+    for attempt in itertools.count():
+        ceiling = min(longest_s, first_s * 2 ** min(attempt, 16))
+        yield ceiling * random.uniform(0.5, 1.0)
+
+
+class MqttLink:
+    """Keeps a board connected to its broker, and publishes without ever making the caller wait.
+
+    Inside its `with` block a thread connects, and connects again after any failure. On every
+    connect it publishes `status` (retained, QoS 1); the last will is the same status, offline.
+    An absent, refusing or broken broker raises nothing: it is logged once a reason, with what to
+    do, and again every ten minutes.
+
+    It promises no durability: messages wait in memory, at most `max_queued` of them, the oldest
+    making room; what the broker did not confirm by the end of the process is lost. Within that
+    QoS 1 messages arrive at least once, in order but for what is sent again after a connection
+    was lost.
+
+    Each connection gets a paho client of its own, driven from our thread through paho's interface
+    for outside event loops: paho's own thread dies for good when a broker sends what it cannot
+    parse, sleeps a whole second at a time when asked to stop, and its queue cannot drop the oldest.
+    """
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        topics: Topics,
+        status: Status,
+        *,
+        backoff: Callable[[], Iterator[float]] = jittered_backoff,
+    ) -> None:
+        """Prepares the link; the `with` block starts it.
+
+        Args:
+            settings: the broker.
+            topics: where this board speaks.
+            status: what it says of itself when it is online.
+            backoff: gives the seconds to wait before each attempt after a failure.
+
+        Raises:
+            ConfigError: the `ca` file cannot be used.
+        """
+        self._settings = settings
+        self._topics = topics
+        self._status = status
+        self._backoff = backoff
+        self._tls = settings.tls_context()
+        self._client_id = settings.client_id or f"edgekit-{topics.fleet}-{topics.device}"
+        self._outgoing = Outgoing(settings.max_queued)
+        self._changed = threading.Condition()  # guards all that follows, and _outgoing
+        self._connected = False
+        self._window = _IN_FLIGHT
+        self._announcement: Publication | None = None
+        self._announcements_in_flight: set[int] = set()
+        self._close_by: float | None = None
+        self._trouble = Complaints(log)
+        self._refusals = Complaints(log)
+        self._alarm: socket.socket | None = None  # a byte written here ends the thread's wait
+        self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close("stopped" if kind is None else f"stopped by {kind.__name__}")
+
+    @property
+    def counts(self) -> LinkCounts:
+        """What became of the messages so far."""
+        with self._changed:
+            return self._outgoing.counts
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us and the connection still stands."""
+        return self._connected
+
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+        """Queues a message; from any thread, and at once, whether or not a broker is there.
+
+        Args:
+            topic: where to; without wildcards.
+            payload: the bytes.
+            qos: 0 or 1.
+            retain: whether the broker keeps it for later subscribers.
+
+        Returns:
+            Whether it was taken; not once the link is closing, nor while `max_queued` messages
+            are in flight. Where the line is full the oldest message in it is dropped and counted.
+
+        Raises:
+            ValueError: a topic or a QoS that cannot be.
+        """
+        if qos not in (0, 1) or not topic or "+" in topic or "#" in topic:
+            raise ValueError(f"cannot publish to {topic!r} with QoS {qos}")
+        with self._changed:
+            if self._close_by is not None:
+                return False
+            taken = self._outgoing.add(Publication(topic, payload, qos, retain))
+        self._wake()
+        return taken
+
+    def wait_connected(self, timeout_s: float) -> bool:
+        """Waits until the broker has accepted us; says whether it has."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._connected, timeout_s)
+
+    def wait_until_acknowledged(self, timeout_s: float) -> bool:
+        """Waits until nothing waits for the broker's answer any more; says whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._outgoing.counts.waiting, timeout_s)
+
+    def close(self, reason: str = "stopped", *, timeout_s: float = 1.0) -> None:
+        """Says goodbye and stops, within the time given even where the broker is dead.
+
+        Half the time goes to messages that still wait. Then the status goes offline with the
+        reason; where the broker does not confirm that, the connection is cut without a goodbye,
+        so that the last will says it.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            if self._close_by is None:
+                self._changed.wait_for(
+                    lambda: not self._connected or not self._outgoing.counts.waiting, timeout_s / 2
+                )
+                self._announce(self._status.offline(reason))
+                self._close_by = deadline
+                self._changed.notify_all()
+        self._wake()
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        with self._changed:
+            if left := self._outgoing.abandon():
+                log.warning("MQTT link closed; %d messages never reached the broker", left)
+            self._changed.notify_all()
+
+    # What follows runs on the link's own thread.
+
+    def _run(self) -> None:
+        bell, alarm = socket.socketpair()
+        bell.setblocking(False)
+        alarm.setblocking(False)
+        with bell, alarm:
+            self._alarm = alarm
+            delays = self._backoff()
+            while self._close_by is None:
+                if self._connect_and_serve(bell):
+                    delays = self._backoff()
+                with self._changed:
+                    self._changed.wait_for(lambda: self._close_by is not None, next(delays))
+            with self._changed:
+                self._alarm = None
+
+    def _connect_and_serve(self, bell: socket.socket) -> bool:
+        """Goes through one connection, from its first attempt to its loss; was there one?"""
+        settings = self._settings
+        client = self._new_client()
+        before = self._trouble.count
+        try:
+            client.connect(settings.host, settings.effective_port, settings.keepalive_s)
+            self._serve(client, bell)
+        except (OSError, UnicodeError) as error:
+            ca = str(settings.ca) if settings.ca else None
+            self._complain(why_unreachable(error, tls=settings.encrypted, ca=ca))
+        except Exception as error:  # paho raises all sorts at bytes that are not MQTT
+            self._complain(f"it does not speak MQTT: {type(error).__name__}: {error}")
+            log.debug("while talking to %s", settings.address, exc_info=True)
+        finally:
+            if (connection := client.socket()) is not None:
+                connection.close()
+            with self._changed:
+                was_connected, self._connected = self._connected, False
+                self._outgoing.connection_lost()
+                self._announcements_in_flight.clear()
+                self._changed.notify_all()
+        if self._close_by is None and self._trouble.count == before:
+            self._complain(self._why_lost() if was_connected else self._why_never_answered())
+        return was_connected
+
+    def _new_client(self) -> Client:
+        settings = self._settings
+        version = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+        client = Client(
+            CallbackAPIVersion.VERSION2, self._client_id, protocol=version[settings.version]
+        )
+        client.max_inflight_messages_set(0)  # the window is ours to keep
+        client.username_pw_set(settings.username, settings.password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        will = encode(self._status.offline("the connection was lost"))
+        client.will_set(self._topics.status, will, qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        return client
+
+    def _serve(self, client: Client, bell: socket.socket) -> None:
+        """Moves bytes both ways until the connection ends or closing is over."""
+        answer_by = time.monotonic() + _ANSWER_TIMEOUT_S
+        events = select.poll()
+        events.register(bell, select.POLLIN)
+        while (connection := client.socket()) is not None and not self._may_leave(client):
+            if not self._connected and time.monotonic() > answer_by:
+                raise TimeoutError
+            self._hand_over(client)
+            wanted = select.POLLIN | (select.POLLOUT if client.want_write() else 0)
+            events.register(connection.fileno(), wanted)
+            decrypted = isinstance(connection, ssl.SSLSocket) and connection.pending()
+            events.poll(0 if decrypted else self._patience_ms())
+            with contextlib.suppress(BlockingIOError):
+                bell.recv(4096)
+            client.loop_read()
+            client.loop_write()
+            client.loop_misc()
+
+    def _may_leave(self, client: Client) -> bool:
+        """In closing, disconnects once the goodbye is confirmed. True then, or when time is up."""
+        with self._changed:
+            if self._close_by is None:
+                return False
+            if self._announcement is not None or self._announcements_in_flight:
+                return not self._connected or time.monotonic() >= self._close_by
+        client.disconnect()
+        return True
+
+    def _patience_ms(self) -> int:
+        if self._close_by is None:
+            return 1000  # for paho's keep-alive; everything else wakes us
+        return max(1, round(1000 * min(1.0, self._close_by - time.monotonic())))
+
+    def _hand_over(self, client: Client) -> None:
+        with self._changed:
+            while self._connected and not client.want_write():
+                if len(self._announcements_in_flight) + self._outgoing.in_flight >= self._window:
+                    return
+                announcement, self._announcement = self._announcement, None
+                item = announcement or self._outgoing.take()
+                if item is None:
+                    return
+                sent = client.publish(item.topic, item.payload, item.qos, item.retain)
+                if announcement is not None:
+                    self._announcements_in_flight.add(sent.mid)
+                else:
+                    self._outgoing.handed_over(item, sent.mid)
+                self._changed.notify_all()
+
+    def _on_connect(
+        self,
+        client: Client,
+        _: object,
+        flags: ConnectFlags,
+        code: ReasonCode,
+        more: Properties | None,
+    ) -> None:
+        if code.is_failure:
+            self._complain(why_refused(code.value, str(code)))
+            return
+        with self._changed:
+            self._connected = True
+            self._window = min(_IN_FLIGHT, getattr(more, "ReceiveMaximum", _IN_FLIGHT))
+            if self._close_by is None:
+                self._announce(self._status)
+            self._changed.notify_all()
+        self._trouble.all_well()
+        log.info("connected to the MQTT broker at %s", self._settings.address)
+
+    def _on_disconnect(
+        self,
+        client: Client,
+        _: object,
+        flags: DisconnectFlags,
+        code: ReasonCode,
+        more: Properties | None,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            self._complain(why_refused(code.value, str(code)))
+
+    def _on_publish(
+        self, client: Client, _: object, packet_id: int, code: ReasonCode, more: Properties
+    ) -> None:
+        with self._changed:
+            self._announcements_in_flight.discard(packet_id)
+            item = self._outgoing.confirmed(packet_id, accepted=not code.is_failure)
+            self._changed.notify_all()
+        if code.is_failure:
+            topic = item.topic if item else self._topics.status
+            self._refusals.make(
+                f"{topic} {code}",
+                f"the MQTT broker at {self._settings.address} refused a message to {topic}: "
+                f"{why_refused(code.value, str(code))}",
+            )
+
+    def _announce(self, status: Status) -> None:
+        self._announcement = Publication(self._topics.status, encode(status), retain=True)
+
+    def _complain(self, reason: str) -> None:
+        text = f"no MQTT broker at {self._settings.address}: {reason} (trying on)"
+        self._trouble.make(reason, text)
+
+    def _why_lost(self) -> str:
+        return (
+            "the connection was lost; where this repeats, another program may be using the "
+            f"client id {self._client_id}"
+        )
+
+    def _why_never_answered(self) -> str:
+        hints = [] if self._settings.encrypted else ["does it expect TLS?"]
+        hints += ["does it speak MQTT 3.1.1 only?"] if self._settings.version == "5" else []
+        return " ".join(["it closed the connection unanswered;", *hints, "see its log"])
+
+    def _wake(self) -> None:
+        with self._changed, contextlib.suppress(BlockingIOError):  # full: it will wake anyway
+            if self._alarm is not None:
+                self._alarm.send(b"\0")

@@ -1,0 +1,73 @@
+"""Where on the broker a board speaks: ``edgekit/v1/<fleet>/<device>/...``."""
+
+from dataclasses import dataclass
+
+from edgekit.errors import InputError
+
+PREFIX = "edgekit/v1"
+"""What every topic starts with; the number changes only with a schema that old readers misread."""
+
+_LONGEST_NAME = 64
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The topics of one board.
+
+    Raises:
+        InputError: a name is empty, longer than 64 characters, or holds a character that MQTT
+            gives a meaning (`/`, `+`, `#`) or that cannot be printed.
+    """
+
+    fleet: str
+    device: str
+
+    def __post_init__(self) -> None:
+        check_name("fleet", self.fleet)
+        check_name("device", self.device)
+
+    @property
+    def prefix(self) -> str:
+        """What all of this board's topics start with, with the closing slash."""
+        return f"{PREFIX}/{self.fleet}/{self.device}/"
+
+    @property
+    def status(self) -> str:
+        """Whether the board is online; retained."""
+        return self.prefix + "status"
+
+    @property
+    def metrics(self) -> str:
+        """Counts and latencies of the board."""
+        return self.prefix + "metrics"
+
+    def infer(self, pipeline: str) -> str:
+        """The predictions of one pipeline.
+
+        Raises:
+            InputError: the pipeline's name cannot stand in a topic.
+        """
+        check_name("pipeline", pipeline)
+        return f"{self.prefix}infer/{pipeline}"
+
+
+def check_name(what: str, name: str) -> None:
+    """Refuses a name that cannot be one level of a topic.
+
+    Args:
+        what: what the name is of, for the message.
+        name: the name.
+
+    Raises:
+        InputError: it is empty, too long, or holds a character it must not.
+    """
+    if not name:
+        raise InputError(f"the {what} name is empty; give it one")
+    if len(name) > _LONGEST_NAME:
+        raise InputError(f"the {what} name {name!r} is longer than {_LONGEST_NAME} characters")
+    bad = sorted({letter for letter in name if letter in "/+#" or not letter.isprintable()})
+    if bad:
+        raise InputError(
+            f"the {what} name {name!r} holds {' '.join(map(repr, bad))}, "
+            "which an MQTT topic level cannot; use letters, digits, - and _"
+        )

@@ -1,0 +1,1 @@
+"""Pictures from a child process: the parent is `source`, the child is `child`."""

@@ -1,0 +1,1 @@
+"""Stages: what turns samples into samples."""
