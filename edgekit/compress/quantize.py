@@ -56,7 +56,11 @@ def quantize_int8(
         raise UnsupportedModel(f"has no node {sorted(map(str, unknown))[0]!r} to exclude")
     source = ir.to_proto(model)
     pixels = _pixels_as_float(model)
-    exact = {"quant_type": QuantType.QUInt8, "scale": np.float32(1), "zero_point": np.uint8(0)}
+    exact = {
+        "quant_type": QuantType.QUInt8,
+        "scale": np.array(1, np.float32),
+        "zero_point": np.array(0, np.uint8),
+    }
     overrides = {pixels: [exact]} if pixels else {}
     with TemporaryDirectory() as folder, _without_warnings():
         path = Path(folder) / "int8.onnx"

@@ -87,9 +87,7 @@ class PipelineRunner:
     def run(self) -> None:
         """Works until the source ends, or until soon after `stop`."""
         with self._source:
-            reader = threading.Thread(
-                target=self._read, name=f"{self.name}-source", daemon=True
-            )
+            reader = threading.Thread(target=self._read, name=f"{self.name}-source", daemon=True)
             reader.start()
             try:
                 while (sample := self._mailbox.take()) is not None:

@@ -53,9 +53,7 @@ def eigen_observables(support: Array, dual: Array) -> Observables:
     return Observables(np.concatenate(vectors), np.concatenate(weights))
 
 
-def compile_kernel_machine(
-    machine: KernelMachine, observables: Observables, name: str
-) -> ir.Model:
+def compile_kernel_machine(machine: KernelMachine, observables: Observables, name: str) -> ir.Model:
     """The whole classifier: `features` float32 `[1, F]` to `scores` float32 `[1, C]`.
 
     Scaling, feature map, decisions and probabilities. The arg max of the scores is the SVM's

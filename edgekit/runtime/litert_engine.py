@@ -64,6 +64,11 @@ class LiteRtEngine:
             for name, index in self._output_indices.items()
         }
 
+    def operators(self) -> dict[str, int]:
+        """How many of each operator the model has, by TFLite's names."""
+        names = [detail["op_name"] for detail in self._interpreter._get_ops_details()]
+        return {name: names.count(name) for name in dict.fromkeys(names) if name != "DELEGATE"}
+
 
 def _interpreter() -> tuple[Any, str]:
     for package, module in _INTERPRETERS:
