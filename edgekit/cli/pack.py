@@ -42,6 +42,6 @@ def pack(
     )
     manifest = bundle.manifest
     click.echo(
-        f"wrote {out}: {manifest.name} {manifest.version}, {manifest.task}, takes {manifest.input.dtype} "
-        f"{list(manifest.input.shape)}, gives {manifest.output.kind}"
+        f"wrote {out}: {manifest.name} {manifest.version}, {manifest.task}, takes "
+        f"{manifest.input.dtype} {list(manifest.input.shape)}, gives {manifest.output.kind}"
     )

@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 
 from edgekit.array import Array
 from edgekit.quantum.feature_map import ZZFeatureMap
-from edgekit.quantum.kernel_svm import Grid, KernelSVM, train_svm
+from edgekit.quantum.kernel_svm import Grid, decided, train_svm
 from edgekit.quantum.statevector import kernel, states
 
 RBF_WIDTHS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -94,6 +94,10 @@ class KernelMachine:
         decisions: Array = overlaps @ self.dual + self.intercept
         return decisions
 
+    def accuracy(self, features: Array, targets: Array) -> float:
+        """The share of samples that get their class."""
+        return float((decided(self.decisions(features)) == targets).mean())
+
     def logits(self, decisions: Array) -> Array:
         """What a softmax turns into probabilities: `[..., C]` of `[..., D]`, a linear map."""
         return self.steepness * _per_class(decisions)
@@ -163,7 +167,7 @@ def compare_with_rbf(
     )
     return Comparison(
         machine=machine,
-        accuracy=float((machine.logits(machine.decisions(test)).argmax(1) == test_targets).mean()),
+        accuracy=machine.accuracy(test, test_targets),
         rbf_accuracy=rbf_accuracy,
         rbf_accuracy_all_features=rbf_accuracy_all_features,
         test_samples=len(test),
@@ -243,7 +247,8 @@ def _per_class(decisions: Array) -> Array:
 
 def _softmax(logits: Array) -> Array:
     powers: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
+    powers /= powers.sum(axis=-1, keepdims=True)
+    return powers
 
 
 def _ticker(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:

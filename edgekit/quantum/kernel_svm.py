@@ -142,7 +142,8 @@ def decided(decisions: Array) -> Array:
     """The class that each row of decisions `[..., D]` means."""
     if decisions.shape[-1] == 1:
         return np.asarray(decisions[..., 0] > 0, np.int64)
-    return decisions.argmax(axis=-1)
+    best: Array = decisions.argmax(axis=-1)
+    return best
 
 
 def principal_components(features: Array, components: int) -> Reduction:

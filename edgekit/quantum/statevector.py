@@ -31,7 +31,8 @@ def states(feature_map: ZZFeatureMap, angles: Array) -> Array:
     for _ in range(feature_map.reps - 1):
         mixed = high @ (amplitudes.reshape(shape) @ low)
         amplitudes = mixed.reshape(turns.shape) * turns
-    return amplitudes
+    result: Array = amplitudes
+    return result
 
 
 def kernel(left: Array, right: Array) -> Array:

@@ -1,0 +1,37 @@
+# Every target does its own set-up: a Python environment in .venv, and what tests need of Debian's.
+PYTHON_IN := .venv/bin/python
+
+.PHONY: help demo test check fix bench setup system
+
+help:
+	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
+	@echo "make test    run every test"
+	@echo "make check   format, lint, types, imports and every test: what CI runs"
+	@echo "make fix     repair what a machine can"
+	@echo "make bench   measure; DATA=folder names the real models and data"
+
+demo: setup system
+	@$(PYTHON_IN) -m tools.demo
+
+test: setup system
+	$(PYTHON_IN) -m pytest
+
+check: setup system
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PYTHON_IN) -m pytest
+
+fix: setup
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: setup system
+	$(PYTHON_IN) -m tools.bench.run $(if $(DATA),--data $(DATA))
+
+setup:
+	@tools/setup.sh
+
+system:
+	@tools/apt.sh mosquitto openssl

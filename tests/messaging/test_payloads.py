@@ -1,0 +1,187 @@
+"""Payloads round-trip, and whatever else arrives raises one error."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekit.errors import InputError
+from edgekit.messaging.payloads import (
+    Infer,
+    Metrics,
+    ModelName,
+    Status,
+    Timings,
+    TopClass,
+    Versions,
+    decode_infer,
+    decode_metrics,
+    decode_status,
+    encode,
+)
+
+_PAGE = Path(__file__).parents[2] / "docs" / "messages.md"
+_DECODERS: dict[str, Callable[[bytes], Status | Infer | Metrics]] = {
+    "status": decode_status,
+    "infer": decode_infer,
+    "metrics": decode_metrics,
+}
+
+
+def _examples() -> list[tuple[str, str]]:
+    """The last level but the pipeline of each heading's topic, with the JSON blocks below it."""
+    found = []
+    for section in re.split(r"^## ", _PAGE.read_text(), flags=re.MULTILINE)[1:]:
+        kind = section.split("`")[1].split("/")[0]
+        found += [(kind, block) for block in re.findall(r"```json\n(.*?)```", section, re.DOTALL)]
+    return found
+
+
+def _infer(**changes: Any) -> Infer:
+    fields: dict[str, Any] = {
+        "pipeline": "door",
+        "captured": 1_700_000_000_000,
+        "seq": 7,
+        "boot": "b",
+        "model": ModelName(name="m", version="1.0.0", hash="0123456789ab"),
+        "ms": Timings(age=1.0, prepare=0.5, infer=2.0, interpret=0.1),
+    }
+    return Infer(**(fields | changes))
+
+
+@pytest.mark.parametrize(("kind", "text"), _examples())
+def test_every_example_of_the_page_is_what_the_code_says(kind: str, text: str) -> None:
+    message = _DECODERS[kind](text.encode())
+    assert json.loads(encode(message)) == json.loads(text)
+
+
+def test_the_page_shows_each_topic_and_each_answer() -> None:
+    kinds = [kind for kind, _ in _examples()]
+    assert set(kinds) == set(_DECODERS)
+    shown = {key for kind, text in _examples() if kind == "infer" for key in json.loads(text)}
+    assert shown == set(Infer.__struct_fields__) | {"v"}
+
+
+def test_what_has_its_default_is_left_out() -> None:
+    sent = json.loads(encode(_infer(values=(1.0,))))
+    assert "hist" not in sent
+    assert "origin" not in sent
+    assert sent["v"] == 1
+
+
+def test_offline_differs_from_online_in_state_and_reason_only() -> None:
+    versions = Versions(edgekit="1", python="3", onnxruntime="1")
+    online = Status(state="online", boot="b", versions=versions, pipelines=("door",))
+    offline = online.offline("SIGTERM")
+    assert (offline.state, offline.reason) == ("offline", "SIGTERM")
+    assert (offline.boot, offline.pipelines) == ("b", ("door",))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"score": 1.0},
+        {"score": 1.0, "threshold": 2.0},
+        {"values": (1.0,), "top": ()},
+        {"score": 1.0, "threshold": 2.0, "anomalous": False, "values": (1.0,)},
+    ],
+)
+def test_an_infer_message_has_exactly_one_whole_answer(changes: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="infer message"):
+        encode(_infer(**changes))
+    with pytest.raises(InputError, match="infer message"):
+        decode_infer(msgspec.json.encode(_infer(**changes)))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_is_never_sent(bad: float) -> None:
+    for changes in (
+        {"score": bad, "threshold": 1.0, "anomalous": True},
+        {"values": (0.0, bad)},
+        {"top": (TopClass(id=0, label="cat", p=bad),)},
+    ):
+        with pytest.raises(InputError):
+            encode(_infer(**changes))
+
+
+@pytest.mark.parametrize(
+    ("payload", "said"),
+    [
+        (b"", "truncated"),
+        (b"\xff\xfe", "infer message"),
+        (b"[" * 100_000, "infer message"),
+        (b'{"v":2}', "version 2 is not the one"),
+        (b"{}", "missing required field `v`"),
+        (b'{"v":1}', "missing required field"),
+        (b'{"v":"1"}', "Expected `int`"),
+    ],
+)
+def test_what_is_not_an_infer_message_says_why(payload: bytes, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        decode_infer(payload)
+
+
+def test_a_field_of_a_later_edgekit_is_passed_over() -> None:
+    sent = json.loads(encode(_infer(values=(1.0,))))
+    assert decode_infer(json.dumps(sent | {"later": 1}).encode()) == _infer(values=(1.0,))
+
+
+_text = st.text(min_size=1, max_size=20)
+_real = st.floats(allow_nan=False, allow_infinity=False)
+_answers = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "top": st.lists(
+                st.builds(TopClass, id=st.integers(0, 10**6), label=st.text(), p=st.floats(0, 1))
+            ).map(tuple)
+        }
+    ),
+    st.fixed_dictionaries({"score": _real, "threshold": _real, "anomalous": st.booleans()}),
+    st.fixed_dictionaries({"values": st.lists(_real).map(tuple)}),
+)
+
+
+@given(_answers, st.none() | st.text(), st.booleans(), _text, st.integers(0, 2**63 - 1))
+def test_infer_messages_round_trip(
+    answer: dict[str, Any], origin: str | None, hist: bool, pipeline: str, seq: int
+) -> None:
+    message = _infer(**answer, origin=origin, hist=hist, pipeline=pipeline, seq=seq)
+    assert decode_infer(encode(message)) == message
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(st.binary() | _json.map(lambda value: json.dumps(value).encode()))
+def test_anything_else_raises_the_one_error(payload: bytes) -> None:
+    for decode in _DECODERS.values():
+        with pytest.raises(InputError):
+            decode(payload)
+
+
+@given(st.data(), st.sampled_from(_examples()))
+def test_a_damaged_message_decodes_or_raises_the_one_error(
+    data: st.DataObject, example: tuple[str, str]
+) -> None:
+    kind, text = example
+    fields = json.loads(text)
+    fields[data.draw(st.sampled_from(sorted(fields)))] = data.draw(_json)
+    damaged = bytearray(json.dumps(fields).encode())
+    if data.draw(st.booleans()):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        message = _DECODERS[kind](bytes(damaged))
+    except InputError:
+        return
+    assert _DECODERS[kind](encode(message)) == message
