@@ -94,7 +94,7 @@ def train_svm(
     targets: Array,
     grid: Grid,
     *,
-    components: int,
+    components: int | None,
     tick: Callable[[], None] = lambda: None,
 ) -> KernelSVM:
     """Chooses width and C by stratified cross-validation, then trains on everything.
@@ -108,7 +108,7 @@ def train_svm(
         features: float64 `[N, F]`.
         targets: int64 `[N]`, classes from 0 up.
         grid: the candidates.
-        components: how many principal components the kernel sees.
+        components: how many principal components the kernel sees; `None` is all there are.
         tick: called `folds * widths` times.
 
     Raises:
@@ -146,17 +146,17 @@ def decided(decisions: Array) -> Array:
     return best
 
 
-def principal_components(features: Array, components: int) -> Reduction:
+def principal_components(features: Array, components: int | None) -> Reduction:
     """Fits standardisation and principal components; all share the scale of the first.
 
     Args:
         features: float64 `[N, F]`.
-        components: how many to keep.
+        components: how many to keep; `None` is all there are.
 
     Raises:
         InputError: there are fewer samples or features than components, or nothing varies.
     """
-    if components > min(features.shape):
+    if components is not None and components > min(features.shape):
         samples, width = features.shape
         raise InputError(
             f"{components} components need as many features and training samples, "
@@ -168,7 +168,7 @@ def principal_components(features: Array, components: int) -> Reduction:
     spread[spread == 0] = 1
     _, lengths, axes = np.linalg.svd((features - mean) / spread, full_matrices=False)
     axes = axes[:components].T
-    largest = axes[np.abs(axes).argmax(axis=0), np.arange(components)]
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     scale = np.sign(largest) * np.sqrt(len(features)) / lengths[0]
     weights = axes * scale / spread[:, np.newaxis]
     return Reduction(weights, -mean @ weights)
@@ -179,7 +179,7 @@ def _left_out_decisions(
     features: Array,
     targets: Array,
     grid: Grid,
-    components: int,
+    components: int | None,
     tick: Callable[[], None],
 ) -> Array:
     """Every candidate's decisions on samples it was not trained on, `[widths, Cs, N, D]`."""

@@ -1,4 +1,4 @@
-"""Turns a reconstruction error into a score that means the same on every machine."""
+"""Turns how unusual a window is into a score that means the same on every machine."""
 
 import math
 from dataclasses import dataclass
@@ -9,59 +9,66 @@ import onnx_ir as ir
 from edgekit.array import Array
 from edgekit.graph.build import GraphBuilder
 
-_FLOOR = 1e-8
-_FEWEST_ABOVE = 10
 _TAIL_SHARE = 0.1
 _NARROWEST = 0.05
+_FEWEST_ABOVE = 10
 
 
 @dataclass(frozen=True)
 class NormalScore:
-    """score = (ln(error) - centre) / width: a robust z-score of the logarithm of the error.
+    """score = -log10 of the share of normal windows that are expected to be so unusual.
 
-    Errors of normal windows spread over orders of magnitude and are skewed; their logarithm is
-    nearly symmetric. Median and median absolute deviation are not moved by a few bad windows
-    among the held-out ones.
+    2 is one normal window in a hundred, 3 one in a thousand, whatever the machine. Beyond the
+    90 % quantile the logarithm of a normal window's novelty is taken as exponential: peaks over
+    threshold with shape 0 (Pickands, 1975, Annals of Statistics 3, 119; on streams Siffer et al.,
+    KDD 2017), with the mean excess as its scale (Hill, 1975, Annals of Statistics 3, 1163). That
+    gives novelty itself a power law, the heavy tail that real machines have, and makes the score
+    linear in the logarithm, below the quantile too.
 
     Attributes:
-        centre: the median of ln(error) on held-out normal windows.
-        width: 1.4826 times its median absolute deviation, which for a Gaussian is its deviation.
+        start: ln(novelty) at the 90 % quantile, where the score is 1.
+        excess: the mean of what is above it, in the same logarithm.
     """
 
-    centre: float
-    width: float
+    start: float
+    excess: float
 
     @classmethod
-    def fit(cls, errors: Array) -> "NormalScore":
-        """What is normal, from mean squared errors `[N]` of held-out normal windows."""
-        logs = np.log(errors + _FLOOR)
-        centre = float(np.median(logs))
-        deviation = 1.4826 * float(np.median(np.abs(logs - centre)))
-        return cls(centre, max(deviation, _NARROWEST))
+    def fit(cls, logs: Array) -> "NormalScore":
+        """What is normal, from ln(novelty) `[N]` of held-out normal windows."""
+        start = float(np.quantile(logs, 1 - _TAIL_SHARE))
+        above = logs[logs > start] - start
+        return cls(start, max(float(above.mean()) if len(above) else 0.0, _NARROWEST))
 
-    def score(self, errors: Array) -> Array:
-        """The score of each error."""
-        scores: Array = (np.log(errors + _FLOOR) - self.centre) / self.width
+    def score(self, logs: Array) -> Array:
+        """The score of each ln(novelty)."""
+        scores: Array = (logs - self.start) * self._slope - math.log10(_TAIL_SHARE)
         return scores
 
-    def compile(self, build: GraphBuilder, error: ir.Value) -> ir.Value:
-        """The same as nodes: float32 `[1]` of float32 `[1]`."""
-        logarithm = build.op("Log", build.op("Add", error, np.float32(_FLOOR)))
-        centred = build.op("Sub", logarithm, np.float32(self.centre))
-        return build.op("Mul", centred, np.float32(1 / self.width))
+    def compile(self, build: GraphBuilder, logarithm: ir.Value) -> ir.Value:
+        """The same as nodes, float32 of any shape."""
+        offset = -self.start * self._slope - math.log10(_TAIL_SHARE)
+        return build.op(
+            "Add",
+            build.op("Mul", logarithm, np.float32(self._slope)),
+            np.float32(offset),
+        )
 
-    def threshold(self, errors: Array, false_alarm_rate: float) -> float:
+    def threshold(self, logs: Array, false_alarm_rate: float, *, overlap: int) -> float:
         """The score that a share of `false_alarm_rate` of normal windows exceeds.
 
-        Where the held-out windows are enough, at least ten above it, it is their quantile. Where
-        they are too few to have seen it, their tail is extended: excesses over the 90 % quantile
-        are taken as exponential, which is peaks over threshold with shape 0 (Pickands, 1975, Annals
-        of Statistics 3, 119; for streams Siffer et al., KDD 2017). On this logarithmic scale that
-        gives errors a power law, the heavy tail that real machines have.
+        Where that many windows have been seen, at least ten that do not overlap, it is the
+        quantile of those held out; else what the tail says, which is -log10 of the rate.
+
+        Args:
+            logs: ln(novelty) `[N]` of held-out normal windows.
+            false_alarm_rate: between 0 and 1.
+            overlap: how many of these windows each row is in.
         """
-        scores = self.score(errors)
-        if len(scores) * false_alarm_rate >= _FEWEST_ABOVE:
-            return float(np.quantile(scores, 1 - false_alarm_rate))
-        start = float(np.quantile(scores, 1 - _TAIL_SHARE))
-        excess = float(np.mean(scores[scores > start] - start)) if (scores > start).any() else 0.1
-        return start + excess * math.log(_TAIL_SHARE / false_alarm_rate)
+        if len(logs) / overlap * false_alarm_rate >= _FEWEST_ABOVE:
+            return float(np.quantile(self.score(logs), 1 - false_alarm_rate))
+        return -math.log10(false_alarm_rate)
+
+    @property
+    def _slope(self) -> float:
+        return 1 / (self.excess * math.log(10))

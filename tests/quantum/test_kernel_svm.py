@@ -46,9 +46,14 @@ def test_more_components_than_samples_are_refused():
         principal_components(np.eye(4, 9), 5)
 
 
+def test_without_a_number_every_component_is_kept():
+    features = np.random.default_rng(0).normal(size=(4, 9))
+    assert principal_components(features, None).weights.shape == (9, 4)
+
+
 @pytest.mark.parametrize("classes", [2, 3])
 def test_nothing_of_a_sample_left_out_leaks_into_its_decision(classes):
-    features, targets = WINE[CULTIVARS < classes], CULTIVARS[CULTIVARS < classes]
+    features, targets = WINE[classes > CULTIVARS], CULTIVARS[classes > CULTIVARS]
     width, regularization = 0.3, 10.0
     svm = train_svm(
         RadialKernel(), features, targets, Grid([width], [regularization], 4, 7), components=3

@@ -51,7 +51,7 @@ class Outcome:
 
     @property
     def score(self) -> float:
-        """0 for a detector that says nothing, 100 for a perfect one; many false alarms give less."""
+        """0 for a detector that says nothing, 100 for a perfect one; it has no lower end."""
         return 50 * (self.points + self.windows) / self.windows
 
     @property

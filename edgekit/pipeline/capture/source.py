@@ -92,6 +92,11 @@ class CaptureSource:
         self._link.close()
         self._slots.clear()
 
+    @property
+    def child_pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
     def items(self) -> Iterator[Sample | Refusal]:
         """Each picture as the child gives it.
 
