@@ -1,5 +1,7 @@
 # Every target does its own set-up: a Python environment in .venv, and what tests need of Debian's.
 PYTHON_IN := .venv/bin/python
+# Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
+export OPENBLAS_NUM_THREADS := 1
 
 .PHONY: help demo test check fix bench setup system
 

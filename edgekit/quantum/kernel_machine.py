@@ -23,7 +23,7 @@ class QuantumKernel:
 
     Havlíček et al., 2019, Nature 567, 209. The width is the *bandwidth* of Shaydulin and Wild,
     2022, "Importance of kernel bandwidth in quantum machine learning", Phys. Rev. A 106, 042407:
-    at 1 all states are nearly orthogonal and nothing is learnt.
+    at 1 all states are nearly orthogonal and little is learnt.
     """
 
     feature_map: ZZFeatureMap
