@@ -110,11 +110,15 @@ def _machine(folder: Path) -> Job:
     window = made.bundle.manifest.input.shape[1]
 
     def judged(messages: list[dict[str, Any]]) -> str:
-        alarms = {int(m["origin"].partition(":")[2]) - 2 for m in messages if m["anomalous"]}
+        rows = [int(message["origin"].partition(":")[2]) - 2 for message in messages]
+        alarms = [row for row, message in zip(rows, messages, strict=True) if message["anomalous"]]
         spans = [range(start, end + window) for start, end in _FAULTS.values()]
+
+        def is_quiet(row: int) -> bool:
+            return not any(row in span for span in spans)
+
         found = sum(any(row in span for row in alarms) for span in spans)
-        quiet = len(messages) - sum(map(len, spans))
-        false = sum(not any(row in span for span in spans) for row in alarms)
+        false, quiet = sum(map(is_quiet, alarms)), sum(map(is_quiet, rows))
         return f"{found} of {len(spans)} faults found, {false} false alarms in {quiet} windows"
 
     return Job("machine", made, f'{{ kind = "csv", path = "{live}" }}', judged)

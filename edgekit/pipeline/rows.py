@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
 from edgekit.array import Array
 from edgekit.errors import InputError
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+_LONGEST_LINE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class CsvRows:
             InputError: the file cannot be read, is no CSV file, or lacks a column.
         """
         for header, line, fields in self._lines():
-            yield self._row(header, line, fields)
+            yield fields if isinstance(fields, BadRow) else self._row(header, line, fields)
 
     def columns(self) -> tuple[str, ...]:
         """The columns that the rows have.
@@ -71,31 +77,60 @@ class CsvRows:
         """
         if self._columns is None:
             for header, _, fields in self._lines():
-                self._columns = self._numeric(header, fields)
-                break
+                if not isinstance(fields, BadRow) and len(fields) == len(header):
+                    self._columns = self._numeric(header, fields)
+                    break
             else:
-                raise InputError(f"{self._path}: has a header but no rows")
+                raise InputError(f"{self._path}: has a header but no row that fits it")
         return self._columns
 
-    def _lines(self) -> Iterator[tuple[dict[str, int], int, list[str]]]:
+    def _lines(self) -> Iterator[tuple[dict[str, int], int, list[str] | BadRow]]:
         """The header as positions, and each line that is not blank."""
         try:
             with self._path.open(newline="", encoding="utf-8-sig") as file:
-                reader = csv.reader(file, strict=True)
-                names = next((fields for fields in reader if fields), None)
-                if names is None:
-                    raise InputError(f"{self._path}: is empty; it needs a header and rows")
-                header = {name.strip(): position for position, name in enumerate(names)}
-                self._require_columns(header)
-                for fields in reader:
-                    if fields:
+                reader = csv.reader(self._bounded(file), strict=True)
+                header = self._header(reader)
+                while (fields := self._next(reader)) is not None:
+                    if isinstance(fields, BadRow) or "".join(fields).strip() or len(fields) > 1:
                         yield header, reader.line_num, fields
         except OSError as error:
             raise InputError(f"{self._path}: cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise InputError(f"{self._path}: is not UTF-8 text: {error.reason}") from error
+
+    def _bounded(self, file: TextIO) -> Iterator[str]:
+        """The lines of a file, of which none may fill the memory."""
+        number = 0
+        while line := file.readline(_LONGEST_LINE):
+            number += 1
+            if len(line) == _LONGEST_LINE:
+                raise InputError(
+                    f"{self._path}:{number}: is longer than {_LONGEST_LINE} characters; this is "
+                    "no file of rows"
+                )
+            yield line
+
+    def _header(self, reader: "Reader") -> dict[str, int]:
+        names: list[str] | BadRow | None = []
+        while names is not None and not isinstance(names, BadRow) and not "".join(names).strip():
+            names = self._next(reader)
+        if names is None:
+            raise InputError(f"{self._path}: is empty; it needs a header and rows")
+        if isinstance(names, BadRow):
+            raise InputError(names.reason)
+        names = [name.strip() for name in names]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"{self._path}: has two columns named {twice[:40]!r}; rename one")
+        header = {name: position for position, name in enumerate(names)}
+        self._require_columns(header)
+        return header
+
+    def _next(self, reader: "Reader") -> list[str] | BadRow | None:
+        try:
+            return next(reader, None)
         except csv.Error as error:
-            raise InputError(f"{self._path}:{reader.line_num}: is not CSV: {error}") from error
+            return BadRow(reader.line_num, f"{self._path}:{reader.line_num}: is not CSV: {error}")
 
     def _require_columns(self, header: dict[str, int]) -> None:
         wanted = [*(self._columns or ()), *([self._time_column] if self._time_column else [])]
@@ -103,7 +138,8 @@ class CsvRows:
             if name not in header:
                 close = get_close_matches(name, header, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(header)}"
-                raise InputError(f"{self._path}: has no column {name!r}; {hint}"[:400])
+                hint = " ".join(hint.split())[:200]
+                raise InputError(f"{self._path}: has no column {name!r}; {hint}")
 
     def _numeric(self, header: dict[str, int], fields: list[str]) -> tuple[str, ...]:
         names = tuple(
@@ -137,7 +173,9 @@ class CsvRows:
         text = fields[header[self._time_column]]
         taken_at_ms = _milliseconds(text)
         if taken_at_ms is None:
-            reason = f"column {self._time_column!r} is {text[:40]!r}, not an ISO 8601 time"
+            reason = (
+                f"column {self._time_column!r} is {text[:40]!r}, not an ISO 8601 time since 1970"
+            )
             return BadRow(line, f"{self._path}:{line}: {reason}")
         return Row(values, taken_at_ms, line)
 
@@ -162,8 +200,9 @@ def load_rows(
 
 
 def _number(text: str) -> float | None:
+    """The number; Python's own `1_000` and other scripts' digits are none."""
     try:
-        return float(text)
+        return float(text) if text.isascii() and "_" not in text else None
     except ValueError:
         return None
 
@@ -173,6 +212,7 @@ def _milliseconds(text: str) -> int | None:
         time = datetime.fromisoformat(text.strip())
         if time.tzinfo is None:
             time = time.replace(tzinfo=UTC)
-        return max(0, round(time.timestamp() * 1000))
+        taken_at_ms = round(time.timestamp() * 1000)
     except (ValueError, OverflowError):
         return None
+    return taken_at_ms if taken_at_ms >= 0 else None

@@ -13,6 +13,7 @@ from sklearn import datasets
 from edgekit.array import Array
 from edgekit.bundle import InputSpec, OutputSpec, WindowRule
 from edgekit.compress.trained import TrainedModel
+from edgekit.config import nearest
 from edgekit.errors import InputError
 from edgekit.quantum.compiler import compile_kernel_machine, eigen_observables
 from edgekit.quantum.feature_map import Entanglement, ZZFeatureMap
@@ -50,7 +51,7 @@ def load_dataset(name: str) -> Dataset:
         "wine": datasets.load_wine,
     }
     if name not in loaders:
-        raise InputError(f"there is no dataset {name!r}; there are {', '.join(loaders)}")
+        raise InputError(f"there is no dataset {name!r}; {nearest(name, list(loaders))}")
     loaded = loaders[name]()
     return Dataset(
         features=loaded.data.astype(np.float64),
@@ -86,7 +87,7 @@ def build_quantum_kernel(
     Args:
         features: float `[N, F]`, finite.
         targets: integers `[N]`, classes from 0 up.
-        columns: F names, one a feature.
+        columns: F names, one a feature, none empty and no two the same.
         labels: C names, one a class.
         name: of the bundle.
         qubits: how many principal components become angles, 1 to 8.
@@ -96,14 +97,15 @@ def build_quantum_kernel(
         regularization: values of the SVM's C to choose from.
         test_share: the share of samples held out for the test.
         folds: of the cross-validation that chooses.
-        seed: of the split and the folds.
+        seed: of the split and the folds, 0 to 2^32 - 1.
         progress: told (done, total) as cross-validation goes on.
 
     Raises:
         InputError: the data or a setting cannot be used; one line says which and why.
     """
     feature_map = ZZFeatureMap(qubits, reps, entanglement)
-    _check_settings(bandwidths, regularization, test_share, folds)
+    _check_settings(bandwidths, regularization, test_share, folds, seed)
+    _check_columns(columns)
     features = _checked_features(features, columns, qubits)
     targets = _checked_targets(targets, len(features), labels)
     _check_counts(targets, labels, test_share, folds)
@@ -147,7 +149,11 @@ def build_quantum_kernel(
 
 
 def _check_settings(
-    bandwidths: tuple[float, ...], regularization: tuple[float, ...], test_share: float, folds: int
+    bandwidths: tuple[float, ...],
+    regularization: tuple[float, ...],
+    test_share: float,
+    folds: int,
+    seed: int,
 ) -> None:
     for name, values in (("bandwidths", bandwidths), ("regularization", regularization)):
         if not len(values) or not all(math.isfinite(value) and value > 0 for value in values):
@@ -156,6 +162,19 @@ def _check_settings(
         raise InputError(f"test_share is {test_share}, it must lie between 0 and 1")
     if folds < 2:
         raise InputError(f"folds is {folds}, cross-validation needs at least 2")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed is {seed}, it must lie between 0 and 2^32 - 1")
+
+
+def _check_columns(columns: tuple[str, ...]) -> None:
+    """The board finds each reading by its column's name."""
+    seen: set[str] = set()
+    for number, column in enumerate(columns):
+        if not column.strip():
+            raise InputError(f"column {number} has no name: every feature needs one")
+        if column in seen:
+            raise InputError(f"two columns are named {column!r}; rename one")
+        seen.add(column)
 
 
 def _checked_features(features: Array, columns: tuple[str, ...], qubits: int) -> Array:

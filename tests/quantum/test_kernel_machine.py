@@ -1,4 +1,5 @@
 import numpy as np
+import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +8,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
+from edgekit.quantum.compiler import compile_kernel_machine, eigen_observables
 from edgekit.quantum.feature_map import ZZFeatureMap
 from edgekit.quantum.kernel_machine import (
     RadialKernel,
@@ -16,6 +18,7 @@ from edgekit.quantum.kernel_machine import (
 )
 from edgekit.quantum.kernel_svm import Grid, decided, principal_components
 from edgekit.quantum.statevector import kernel, states
+from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
 GRID = Grid([0.02], [10.0], folds=3)
 
@@ -46,6 +49,15 @@ def test_decisions_are_those_of_scikit_learn_s_svc(data, machine):
 def test_the_likeliest_class_is_the_svm_s(data, machine):
     decisions = machine.decisions(data[0])
     np.testing.assert_array_equal(machine.logits(decisions).argmax(axis=1), decided(decisions))
+
+
+def test_the_graph_s_best_score_is_the_svm_s_decision_on_every_sample(data, machine):
+    rows = data[0].astype(np.float32)
+    observables = eigen_observables(machine.support_states(), machine.dual)
+    model = compile_kernel_machine(machine, observables, "machine")
+    engine = OnnxRuntimeEngine(ir.to_proto(model).SerializeToString())
+    found = [engine.run(row[np.newaxis])["scores"].argmax() for row in rows]
+    np.testing.assert_array_equal(found, decided(machine.decisions(rows.astype(np.float64))))
 
 
 def test_logits_are_linear_so_that_they_fold_into_the_observable(machine):

@@ -80,6 +80,11 @@ def test_an_unknown_dataset_is_refused_with_those_there_are():
         load_dataset("iris")
 
 
+def test_a_misspelt_dataset_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match=r"no dataset 'wines'; did you mean wine\?"):
+        load_dataset("wines")
+
+
 def test_the_recipe_names_a_dataset_and_the_builder_s_arguments():
     build = tomllib.loads(RECIPE.read_text(encoding="utf-8"))["build"]
     assert build.pop("model") == "quantum_kernel"
@@ -131,6 +136,10 @@ def _with(value):
         ({"regularization": (float("nan"),)}, "regularization are"),
         ({"test_share": 1.0}, "test_share is 1.0"),
         ({"folds": 1}, "folds is 1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"columns": ("a", "b", "", "d", "e")}, "column 2 has no name"),
+        ({"columns": ("a", "b", "c", "d", " ")}, "column 4 has no name"),
+        ({"columns": ("a", "b", "c", "b", "e")}, "two columns are named 'b'; rename one"),
     ],
 )
 def test_data_that_cannot_be_used_is_refused_in_one_line(changes, message):

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +18,12 @@ import numpy as np
 import psutil
 
 from edgekit.array import Array
-from edgekit.pipeline.parts import Sample
+from edgekit.pipeline.parts import Event, Sample
 from edgekit.pipeline.runner import PipelineRunner
 from edgekit.pipeline.sinks.jsonl import JsonlSink
+from edgekit.pipeline.sinks.memory import MemorySink
 from edgekit.pipeline.sources.replay import ReplaySource
+from edgekit.runtime.engine import Engine
 from edgekit.runtime.session import Session
 
 _FRAMES = 300
@@ -44,28 +45,15 @@ def overhead(bundle: Path) -> None:
     session = Session.open(bundle)
     rule = session.bundle.manifest.input.picture
     assert rule is not None
-    frames = _frames((rule.height, rule.width, 3))
-    name = session.bundle.manifest.output.name
-    bare = Session.open(bundle).engine
-    times: dict[str, list[int]] = {"bare": [], "pipeline": []}
-
-    def samples() -> Iterator[Sample]:
-        """Times the bare model on each frame, then hands it on: both see the same moment."""
-        for number, frame in enumerate(frames):
-            tensor = frame[np.newaxis]
-            started = time.perf_counter_ns()
-            bare.run(tensor)[name]
-            times["bare"].append(time.perf_counter_ns() - started)
-            done = threading.Event()
-            handed = time.perf_counter_ns()
-            yield Sample(frame, time.monotonic_ns(), 0, f"frame {number}", done.set)
-            done.wait()
-            times["pipeline"].append(time.perf_counter_ns() - handed)
-
+    rng = np.random.default_rng(0)
+    frame = rng.integers(0, 256, (rule.height, rule.width, 3), np.uint8)
+    samples = (Sample(frame, time.monotonic_ns(), 0, f"frame {n}") for n in range(_FRAMES))
+    bare = _BareModel(Session.open(bundle).engine, frame[np.newaxis])
     with tempfile.TemporaryDirectory() as folder, JsonlSink(Path(folder) / "o.jsonl") as sink:
         PipelineRunner(
-            "bench", source=ReplaySource(samples()), session=session, sinks=[sink], boot="b"
+            "bench", source=ReplaySource(samples), session=session, sinks=[sink, bare], boot="b"
         ).run()
+    times = {"bare": bare.bare_ns, "pipeline": bare.pipeline_ns}
     model, pipeline = (np.array(times[way][10:]) for way in ("bare", "pipeline"))
     share = pipeline / model
     low, median, high = np.quantile(share, [0.1, 0.5, 0.9])
@@ -109,9 +97,24 @@ def startup(bundle: Path, video: Path) -> None:
     click.echo(f"| PSS of the capture child (it has cv2) | {child / 1e6:.0f} MB |")
 
 
-def _frames(shape: tuple[int, ...]) -> list[Array]:
-    rng = np.random.default_rng(0)
-    return [rng.integers(0, 256, shape, np.uint8) for _ in range(_FRAMES)]
+class _BareModel(MemorySink):
+    """Runs the bare model after each event, on the pipeline's own thread, and times both."""
+
+    def __init__(self, engine: Engine, tensor: Array) -> None:
+        super().__init__()
+        self._engine = engine
+        self._tensor = tensor
+        self._since = time.perf_counter_ns()
+        self.bare_ns: list[int] = []
+        self.pipeline_ns: list[int] = []
+
+    def send(self, event: Event) -> bool:
+        started = time.perf_counter_ns()
+        self.pipeline_ns.append(started - self._since)
+        self._engine.run(self._tensor)
+        self._since = time.perf_counter_ns()
+        self.bare_ns.append(self._since - started)
+        return True
 
 
 def _tail(times: Array) -> float:

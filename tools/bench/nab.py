@@ -40,10 +40,15 @@ def main() -> None:
     gaussian_limits = [6.0] * len(streams)
 
     print(f"## Autoencoder, {len(streams)} streams, the thresholds they were built with\n")
-    heading("stream", "windows hit", "alarms outside", "a 1,000 rows", "rows in alarm outside, %")
+    heading("stream", "windows hit", "alarms outside", "a 1,000 rows", "of windows in alarm, %")
     for stream, scored, threshold in zip(streams, scores, thresholds, strict=True):
-        show_stream(stream, scored > threshold)
+        show_stream(stream, scored, threshold)
     print("\n## Against others, standard profile\n")
+    print(
+        f"An alarm that comes at most {QUIET_ROWS} rows after another is part of its run. The "
+        "autoencoder speaks once a window, the Gaussian once a row. Published scores are of all "
+        "58 streams of the benchmark, with the threshold that is best for the corpus.\n"
+    )
     heading("detector", "NAB score", "windows hit", "alarms outside a 1,000 rows", "threshold")
     for merged in (True, False):
         for name, values, limits in (
@@ -52,7 +57,7 @@ def main() -> None:
         ):
             show_detector(streams, name, values, limits, merged=merged)
     for name, score in published(folder):
-        print(f"| {name}, published, all 58 streams | {score} | | | best for the corpus |")
+        print(f"| {name}, published | {score} | | | |")
 
 
 def arguments() -> Path:
@@ -100,12 +105,8 @@ def autoencoder_scores(stream: Stream) -> tuple[Array, float]:
     engine = OnnxRuntimeEngine(bytes(ir.to_proto(trained.model).SerializeToString()))
     for end in range(stream.probation + rule.hop, len(scores) + 1, rule.hop):
         window = stream.rows[np.newaxis, end - rule.length : end].astype(np.float32)
-        scores[end - 1] = answer(engine, window)
+        scores[end - 1] = engine.run(window)["score"][0]
     return scores, trained.thresholds.anomaly
-
-
-def answer(engine: OnnxRuntimeEngine, window: Array) -> float:
-    return float(engine.run(window)["score"][0])
 
 
 def gaussian_scores(stream: Stream) -> Array:
@@ -118,13 +119,13 @@ def gaussian_scores(stream: Stream) -> Array:
     return scores
 
 
-def show_stream(stream: Stream, over: Array) -> None:
-    found = judged(stream, first_of_each_run(over, quiet_rows=QUIET_ROWS))
-    rows = judged(stream, over)
-    ended = judged(stream, np.ones_like(over)).false_alarms
+def show_stream(stream: Stream, scored: Array, threshold: float) -> None:
+    found = judged(stream, first_of_each_run(scored > threshold, quiet_rows=QUIET_ROWS))
+    each = judged(stream, scored > threshold).false_alarms
+    asked = judged(stream, scored > NEVER).false_alarms
     print(
         f"| {stream.name} | {found.hits} of {found.windows} | {found.false_alarms} "
-        f"| {found.false_alarms_per_1000:.2f} | {100 * rows.false_alarms / ended:.2f} |"
+        f"| {found.false_alarms_per_1000:.2f} | {100 * each / max(asked, 1):.2f} |"
     )
 
 
@@ -155,7 +156,7 @@ def show_detector(
     candidates = np.quantile(everything, 1 - np.logspace(-4, -1, 60))
     best = max(candidates, key=lambda limit: outcome(lambda _: float(limit)).score)
     for limit, how in (
-        (lambda number: limits[number], "its own" if len(set(limits)) > 1 else f"{limits[0]:.2f}"),
+        (lambda number: limits[number], f"fixed, {limits[0]:.2f}"),
         (lambda _: float(best), f"best for the corpus, {best:.2f}"),
     ):
         found = outcome(limit)
