@@ -76,8 +76,8 @@ def test_the_data_that_ships_with_scikit_learn_loads_by_name(name, shape, classe
 
 
 def test_an_unknown_dataset_is_refused_with_those_there_are():
-    with pytest.raises(InputError, match="no dataset 'iris'; there are breast_cancer, digits"):
-        load_dataset("iris")
+    with pytest.raises(InputError, match="no dataset 'zzzz'; there are breast_cancer, digits"):
+        load_dataset("zzzz")
 
 
 def test_a_misspelt_dataset_is_refused_with_the_nearest_name():
