@@ -3,8 +3,11 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+is_as_asked() { # an environment stands until another Python is asked for
+    [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" --version 2>&1)" = "$(.venv/bin/python --version)" ]
+}
 wanted=$(cat pyproject.toml tools/constraints.txt | cksum)
-[ "$(cat .venv/edgekit-setup 2>/dev/null || true)" = "$wanted" ] && exit 0
+[ "$(cat .venv/edgekit-setup 2>/dev/null || true)" = "$wanted" ] && is_as_asked && exit 0
 
 suits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; }
 

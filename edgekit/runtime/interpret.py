@@ -1,5 +1,7 @@
 """Turns a model's output into a prediction."""
 
+import math
+
 import numpy as np
 
 from edgekit.array import Array
@@ -33,7 +35,7 @@ def interpret(
     match manifest.output.kind:
         case "scores" | "logits":
             scores = values.reshape(-1)
-            _require_finite(scores)
+            _require_finite(float(scores.sum()))  # one NaN or infinity is in the sum too
             return _classification(
                 softmax(scores) if manifest.output.kind == "logits" else scores, labels, top
             )
@@ -52,9 +54,9 @@ def interpret(
 def dequantized(values: Array, quantization: Quantization | None) -> Array:
     """The real numbers that integers stand for, as float64; floats as they are, as float64."""
     real = values.astype(np.float64)
-    if quantization is None:
-        return real
-    return (real - quantization.zero_point) * quantization.scale
+    if quantization is not None:
+        real = (real - quantization.zero_point) * quantization.scale
+    return real
 
 
 def softmax(logits: Array) -> Array:
@@ -66,16 +68,16 @@ def softmax(logits: Array) -> Array:
 
 def _classification(scores: Array, labels: tuple[str, ...], top: int) -> Classification:
     count = min(top, scores.size)
-    best = np.argpartition(-scores, count - 1)[:count]
+    best = np.argpartition(scores, scores.size - count)[scores.size - count :]
     best = best[np.argsort(-scores[best], kind="stable")]
     return Classification(
         tuple(
-            ClassScore(int(i), labels[i] if i < len(labels) else f"class {i}", float(scores[i]))
-            for i in best
+            ClassScore(i, labels[i] if i < len(labels) else f"class {i}", p)
+            for i, p in zip(best.tolist(), scores[best].tolist(), strict=True)
         )
     )
 
 
-def _require_finite(values: Array | float) -> None:
-    if not np.isfinite(values).all():
+def _require_finite(value: float) -> None:
+    if not math.isfinite(value):
         raise UnsupportedModel("the model's output holds NaN or infinity for this sample")
