@@ -1,6 +1,6 @@
 """Measures the quantum-kernel graph's choices, and its accuracy beside an RBF SVM; Markdown.
 
-Run it from the repository as `python -m tools.bench.quantum`; about 4 minutes on an idle machine on two cores.
+Run it from the repository as `python -m tools.bench.quantum`: about 4 minutes on two idle cores.
 """
 
 from collections.abc import Callable, Iterable, Sequence
