@@ -10,6 +10,7 @@ import onnx_ir as ir
 from edgekit.array import Array
 from edgekit.bundle import PictureRule
 from edgekit.errors import UnsupportedModel
+from edgekit.graph.edit import add_initializer, set_constant
 from edgekit.graph.match import constant, ints_of, is_op, only_reader
 
 _LUMA = np.array([[0.299, 0.587, 0.114]])  # ITU-R BT.601
@@ -104,7 +105,7 @@ def _fold_colours(model: ir.Model, conv: ir.Node, colours: Array) -> None:
     weights = constant(conv.inputs[1])
     assert weights is not None
     folded = np.einsum("oihw,ic->ochw", weights.astype(np.float64), colours)
-    _set_constant(model, conv, 1, folded)
+    set_constant(model, conv, 1, folded)
 
 
 def _fold_mean(model: ir.Model, conv: ir.Node, mean: Array) -> None:
@@ -114,27 +115,7 @@ def _fold_mean(model: ir.Model, conv: ir.Node, mean: Array) -> None:
     bias = constant(conv.inputs[2]) if len(conv.inputs) > 2 else None
     start = np.zeros(len(weights)) if bias is None else bias.astype(np.float64)
     if mean.any():
-        _set_constant(model, conv, 2, start - np.einsum("ochw,c->o", weights, mean))
-
-
-def _set_constant(model: ir.Model, node: ir.Node, index: int, array: Array) -> None:
-    role = ("input", "weight", "bias")[index]
-    value = _initialiser(model, f"{node.outputs[0].name}_{role}_folded", array)
-    if index >= len(node.inputs):
-        node.resize_inputs(index + 1)
-    node.replace_input_with(index, value)
-
-
-def _initialiser(model: ir.Model, name: str, array: Array) -> ir.Value:
-    tensor = ir.tensor(array.astype(np.float32), name=name)
-    value = ir.Value(
-        name=name,
-        const_value=tensor,
-        shape=ir.Shape(array.shape),
-        type=ir.TensorType(ir.DataType.FLOAT),
-    )
-    model.graph.register_initializer(value)
-    return value
+        set_constant(model, conv, 2, start - np.einsum("ochw,c->o", weights, mean))
 
 
 def _replace_input(
@@ -163,9 +144,11 @@ def _replace_input(
     else:
         value = add("Cast", value, to=ir.DataType.FLOAT)
         if mean.any():
-            value = add("Sub", value, _initialiser(model, f"{INPUT}_mean", mean))
+            offset = mean.astype(np.float32)
+            value = add("Sub", value, add_initializer(model, f"{INPUT}_mean", offset))
         if not is_plain_colour:
-            value = add("MatMul", value, _initialiser(model, f"{INPUT}_colours", colours.T))
+            matrix = colours.T.astype(np.float32)
+            value = add("MatMul", value, add_initializer(model, f"{INPUT}_colours", matrix))
         if layout == "NCHW":
             value = add("Transpose", value, perm=[0, 3, 1, 2])
     value.shape, value.type = tensor.shape, tensor.type
