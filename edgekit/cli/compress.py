@@ -61,7 +61,7 @@ def show_report(report: "Report", out: Path, *, as_json: bool) -> None:
     if agreement is not None and agreement < 0.85:
         click.secho(
             f"warning: only {agreement:.0%} of answers stayed the same; look at the recipe's input "
-            'and try [quantize] mode = "none" or exclude',
+            "and its steps",
             fg="yellow",
             err=True,
         )

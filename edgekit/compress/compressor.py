@@ -29,9 +29,9 @@ from edgekit.compress.golden import golden_file, golden_inputs
 from edgekit.compress.measure import Comparison, compare
 from edgekit.compress.names import bundle_name
 from edgekit.compress.progress import Progress, Silent
-from edgekit.compress.quantize import quantize_int8
 from edgekit.compress.recipe import Recipe, load_recipe
 from edgekit.compress.report import Report, report_html
+from edgekit.compress.steps import name_of, require_runnable, run_step
 from edgekit.compress.trained import TrainedModel
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.load import load_onnx
@@ -78,6 +78,7 @@ def compress_model(
     progress = progress or Silent()
     recipe = recipe or load_recipe(None)
     check_free(out, replace=replace)
+    require_runnable(recipe.steps, where="recipe")
     source = load_onnx(model)
     labels = labels or recipe.labels
     known = read_labels(labels) if labels else ()
@@ -129,14 +130,14 @@ def compress_trained(
     """
     progress = progress or Silent()
     check_free(out, replace=replace)
+    require_runnable(recipe.steps, where="recipe")
     float_bytes = ir.to_proto(trained.model).SerializeToString()
     reference = Candidate(OnnxRuntimeEngine(float_bytes), trained.input, trained.output)
     calibrated, held_out = samples.split(
         _calibration_size(recipe, samples), seed=recipe.calibrate.seed
     )
-    artifact_bytes = float_bytes
-    if recipe.quantize.mode == "int8":
-        artifact_bytes = _int8(trained, samples, calibrated, recipe, progress)
+    tensors = [prepare(samples.data[int(index)], trained.input) for index in calibrated]
+    artifact_bytes = _stepped(trained, tensors, recipe, progress)
     engine = OnnxRuntimeEngine(artifact_bytes)
     artifact = Candidate(engine, trained.input, trained.output)
     comparison = compare(
@@ -167,23 +168,16 @@ def _calibration_size(recipe: Recipe, samples: Samples) -> int:
     return min(recipe.calibrate.samples, max(1, len(samples) // 2))
 
 
-def _int8(
-    trained: TrainedModel, samples: Samples, calibrated: Array, recipe: Recipe, progress: Progress
+def _stepped(
+    trained: TrainedModel, tensors: list[Array], recipe: Recipe, progress: Progress
 ) -> bytes:
-    tensors = (
-        prepare(samples.data[int(index)], trained.input)
-        for index in progress.track(calibrated, "calibrating", total=len(calibrated))
-    )
-    try:
-        quantized = quantize_int8(
-            trained.model,
-            tensors,
-            full_range=recipe.quantize.full_range,
-            exclude=recipe.quantize.exclude,
-        )
-    except UnsupportedModel as error:
-        raise UnsupportedModel(f"{trained.name}: {error}") from error
-    proto = ir.to_proto(quantized)
+    model = trained.model
+    for step in recipe.steps:
+        try:
+            model = run_step(step, model, tensors, progress=progress)
+        except UnsupportedModel as error:
+            raise UnsupportedModel(f"{trained.name}: {name_of(step)}: {error}") from error
+    proto = ir.to_proto(model)
     onnx.checker.check_model(proto)
     serialized: bytes = proto.SerializeToString()
     return serialized

@@ -1,10 +1,11 @@
 """Static INT8 by ONNX Runtime's own quantiser: QDQ, uint8 activations, per-channel int8 weights."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from onnxruntime.quantization import (
 )
 
 from edgekit.array import Array
+from edgekit.compress.progress import Progress, Silent
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.match import is_op, only_reader
 
@@ -28,12 +30,13 @@ _QUANTIZED = (
 )  # fmt: skip
 
 
-def quantize_int8(
+def quantize(
     model: ir.Model,
-    inputs: Iterator[Array],
+    tensors: Sequence[Array],
     *,
     full_range: bool = False,
-    exclude: tuple[str, ...] = (),
+    keep: Mapping[str, str] = MappingProxyType({}),
+    progress: Progress | None = None,
 ) -> ir.Model:
     """The model with its linear algebra in 8-bit integers.
 
@@ -42,18 +45,21 @@ def quantize_int8(
 
     Args:
         model: in canonical form, with one input; left as it is.
-        inputs: tensors to read the ranges of activations from.
+        tensors: to read the ranges of activations from.
         full_range: use all 8 bits of the weights. Without it they have 7, and no x86 CPU
             saturates: those without VNNI add pairs of products in 16 bits, and full-range
             weights overflow them. ARM CPUs are right either way.
-        exclude: names of nodes to leave in float.
+        keep: names of nodes to leave in float.
+        progress: shows how far this is.
 
     Raises:
-        UnsupportedModel: the quantiser cannot do it, or `exclude` names a node that is not there.
+        UnsupportedModel: the quantiser cannot do it, or `keep` names a node that is not there.
     """
-    unknown = set(exclude) - {node.name for node in model.graph}
+    unknown = set(keep) - {node.name for node in model.graph}
     if unknown:
-        raise UnsupportedModel(f"has no node {sorted(map(str, unknown))[0]!r} to exclude")
+        raise UnsupportedModel(f"has no node {sorted(map(str, unknown))[0]!r} to keep")
+    progress = progress or Silent()
+    inputs = progress.track(tensors, "calibrating", total=len(tensors))
     source = ir.to_proto(model)
     pixels = _pixels_as_float(model)
     exact = {
@@ -75,7 +81,7 @@ def quantize_int8(
                 reduce_range=not full_range,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=list(exclude),
+                nodes_to_exclude=list(keep),
                 calibrate_method=CalibrationMethod.MinMax,
                 extra_options={"TensorQuantOverrides": overrides},
             )

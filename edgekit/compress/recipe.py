@@ -7,8 +7,10 @@ import msgspec
 
 from edgekit.bundle.manifest import Name, Task, Version
 from edgekit.bundle.picture import ChannelOrder, Fit, Pixels
+from edgekit.compress.steps import Quantize, Share, Size, Step
 from edgekit.config import load_toml
 
+Format = Literal["onnx", "tflite"]
 Convention = Literal["caffe", "torchvision", "unit", "symmetric", "raw", "raw-bgr"]
 
 
@@ -44,12 +46,22 @@ class CalibrateRecipe(_Table, frozen=True, kw_only=True):
     seed: int = 0
 
 
-class QuantizeRecipe(_Table, frozen=True, kw_only=True):
-    """How weights and activations become integers."""
+class Gates(_Table, frozen=True, kw_only=True):
+    """What an artifact has to hold, or the command fails; a bundle that misses is not written.
 
-    mode: Literal["int8", "none"] = "int8"
-    full_range: bool = False
-    exclude: tuple[str, ...] = ()
+    Agreement and KL divergence are over samples that were not calibrated on.
+    """
+
+    agreement: Share | None = None
+    """The least share of samples that get the original's class."""
+    kl: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """The most divergence from the original's probabilities, mean over samples, in nats."""
+    top1_drop: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """The most top-1 accuracy that may be lost, in points, beyond what chance explains."""
+    size: Size | None = None
+    """The most bytes that the model file may travel with, under xz."""
+    latency: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """The most time for one sample, as a share of the original's, one thread."""
 
 
 class Recipe(_Table, frozen=True, kw_only=True):
@@ -61,7 +73,9 @@ class Recipe(_Table, frozen=True, kw_only=True):
     labels: Path | None = None
     input: InputRecipe = msgspec.field(default_factory=InputRecipe)
     calibrate: CalibrateRecipe = msgspec.field(default_factory=CalibrateRecipe)
-    quantize: QuantizeRecipe = msgspec.field(default_factory=QuantizeRecipe)
+    steps: tuple[Step, ...] = (Quantize(),)
+    gates: Gates = msgspec.field(default_factory=Gates)
+    formats: Annotated[tuple[Format, ...], msgspec.Meta(min_length=1)] = ("onnx",)
     build: dict[str, Any] = {}
 
 

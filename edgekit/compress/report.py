@@ -36,7 +36,7 @@ class Report(msgspec.Struct, frozen=True):
     name: str
     version: str
     task: str
-    quantize: str
+    steps: list[str]
     original: Measured
     artifact: Measured
     held_out: int
@@ -57,7 +57,7 @@ class Report(msgspec.Struct, frozen=True):
             name=manifest.name,
             version=manifest.version,
             task=manifest.task,
-            quantize=manifest.provenance.recipe["quantize"]["mode"],
+            steps=[step["do"] for step in manifest.provenance.recipe["steps"]],
             original=comparison.measured.original,
             artifact=comparison.measured.artifact,
             held_out=comparison.held_out,

@@ -8,7 +8,8 @@ import pytest
 from edgekit.bundle import open_bundle
 from edgekit.compress import Recipe, compress_model, load_recipe, pack_model
 from edgekit.compress.data import PictureFolder, open_data, read_labels
-from edgekit.compress.recipe import CalibrateRecipe, InputRecipe, QuantizeRecipe
+from edgekit.compress.recipe import CalibrateRecipe, InputRecipe
+from edgekit.compress.steps import Quantize
 from edgekit.errors import ConfigError, InputError, UnsupportedModel
 from edgekit.graph.load import load_onnx
 from edgekit.runtime.prediction import AnomalyScore, Classification
@@ -36,7 +37,7 @@ def test_a_picture_model_becomes_an_int8_bundle_that_runs(tmp_path: Path) -> Non
 
 def test_mode_none_keeps_every_answer(tmp_path: Path) -> None:
     model = save(conv_net(padding=1, softmax=False), tmp_path / "m.onnx")
-    recipe = Recipe(input=CAFFE, quantize=QuantizeRecipe(mode="none"))
+    recipe = Recipe(input=CAFFE, steps=())
     folder = pictures(tmp_path / "pictures")
     made = compress_model(model, data=folder, out=tmp_path / "b", recipe=recipe)
     assert made.report.artifact.agreement == 1.0
@@ -47,7 +48,7 @@ def test_the_way_pixels_are_fed_is_found_by_the_labels(tmp_path: Path) -> None:
     """Labels that the model itself gives under one convention lead back to it."""
     model = save(conv_net(), tmp_path / "m.onnx")
     folder = pictures(tmp_path / "pictures", count=24)
-    recipe = Recipe(input=InputRecipe(convention="raw-bgr"), quantize=QuantizeRecipe(mode="none"))
+    recipe = Recipe(input=InputRecipe(convention="raw-bgr"), steps=())
     truth = compress_model(model, data=folder, out=tmp_path / "t", recipe=recipe)
     session = Session.open(truth.bundle.path)
     found = open_data(folder)
@@ -67,7 +68,7 @@ def test_the_way_pixels_are_fed_is_found_by_the_labels(tmp_path: Path) -> None:
         model,
         data=folder,
         out=tmp_path / "b",
-        recipe=Recipe(quantize=QuantizeRecipe(mode="none")),
+        recipe=Recipe(steps=()),
     )
     assert again.report.original.top1 == 1.0
 
@@ -131,14 +132,14 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_node_to_exclude_is_refused(tmp_path: Path) -> None:
     model, folder = save(conv_net(), tmp_path / "m.onnx"), pictures(tmp_path / "p")
-    recipe = Recipe(input=CAFFE, quantize=QuantizeRecipe(exclude=("conv9",)))
+    recipe = Recipe(input=CAFFE, steps=(Quantize(keep={"conv9": "fp32"}),))
     with pytest.raises(UnsupportedModel, match="conv9"):
         compress_model(model, data=folder, out=tmp_path / "b", recipe=recipe)
 
 
 def test_a_misspelt_recipe_key_is_named(tmp_path: Path) -> None:
-    (tmp_path / "r.toml").write_text('[quantise]\nmode = "int8"\n')
-    with pytest.raises(ConfigError, match="did you mean quantize"):
+    (tmp_path / "r.toml").write_text('[[step]]\ndo = "quantize"\n')
+    with pytest.raises(ConfigError, match="did you mean steps"):
         load_recipe(tmp_path / "r.toml")
 
 
@@ -178,7 +179,7 @@ def test_squeezenet_keeps_its_reference_accuracy(data: Path, tmp_path: Path) -> 
     """fp32 with the preprocessing folded in: 63.0 % and 82.8 %, and the unfolded one's answers."""
     recipe = Recipe(
         input=InputRecipe(convention="caffe"),
-        quantize=QuantizeRecipe(mode="none"),
+        steps=(),
         labels=data / "images/imagenet_labels_1000.json",
     )
     made = compress_model(

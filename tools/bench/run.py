@@ -17,6 +17,7 @@ import msgspec
 
 from edgekit.cli import show
 from edgekit.compress import compress_model, load_recipe
+from edgekit.compress.steps import Quantize
 from edgekit.errors import EdgekitError
 from tools.bench.daemon import overhead, startup
 
@@ -51,13 +52,12 @@ def _squeezenet(model: Path, photos: Path, out: Path) -> None:
     recipe = load_recipe(_ROOT / "models" / "squeezenet" / "recipe.toml")
     click.echo("\n### SqueezeNet 1.1 in INT8\n")
     for full_range in (True, False):
-        quantize = msgspec.structs.replace(recipe.quantize, full_range=full_range)
         try:
             made = compress_model(
                 model,
                 data=photos,
                 out=out,
-                recipe=msgspec.structs.replace(recipe, quantize=quantize),
+                recipe=msgspec.structs.replace(recipe, steps=(Quantize(full_range=full_range),)),
                 replace=True,
                 progress=show.Bars(),
             )

@@ -1,0 +1,110 @@
+"""The steps of a recipe: the settings of each, and the function that does it."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Literal
+
+import msgspec
+import onnx_ir as ir
+
+from edgekit.array import Array
+from edgekit.compress.progress import Progress
+from edgekit.errors import ConfigError
+
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Size = Annotated[str, msgspec.Meta(pattern=r"\A\s*\d+(\.\d+)?\s*([kM]i?)?B\s*\Z")]
+"""Bytes with a unit: 480 kB, 1.2 MB, 481280 B."""
+Bits = Annotated[int, msgspec.Meta(ge=2, le=8)]
+Precision = Literal["fp32", "fp16", "int16"]
+
+
+class _Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
+    """A step's settings: the keyword arguments of its function, by the same names."""
+
+
+class Quantize(_Step, frozen=True, kw_only=True, tag="quantize"):
+    """Static INT8: see `edgekit.compress.quantize.quantize`."""
+
+    full_range: bool = False
+    keep: dict[str, Precision] = {}
+
+
+class PruneChannels(_Step, frozen=True, kw_only=True, tag="prune-channels"):
+    """Channels that matter little leave the graph: see `edgekit.compress.prune`."""
+
+    keep_macs: Share = 0.66
+    criterion: Literal["hessian", "taylor", "l1"] = "hessian"
+
+
+class Distill(_Step, frozen=True, kw_only=True, tag="distill"):
+    """Trains the artifact to answer as the original does."""
+
+    epochs: Annotated[int, msgspec.Meta(ge=1)] = 10
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 1e-3
+    temperature: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+
+
+class FineTune(_Step, frozen=True, kw_only=True, tag="finetune"):
+    """Trains the artifact on the labels of the data."""
+
+    epochs: Annotated[int, msgspec.Meta(ge=1)] = 10
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 1e-3
+
+
+Step = Quantize | PruneChannels | Distill | FineTune
+
+_FUNCTIONS: dict[type, str] = {
+    Quantize: "edgekit.compress.quantize:quantize",
+    PruneChannels: "edgekit.compress.prune:prune_channels",
+}
+
+
+def name_of(step: Step) -> str:
+    """What a recipe calls a step."""
+    return str(type(step).__struct_config__.tag)
+
+
+def run_step(
+    step: Step, model: ir.Model, tensors: Sequence[Array], *, progress: Progress
+) -> ir.Model:
+    """A new model: the given one with the step done to it.
+
+    Args:
+        step: what to do.
+        model: left as it is.
+        tensors: unlabelled samples, as the model takes them, each a batch of one.
+        progress: shows how far this is.
+
+    Raises:
+        EdgekitError: the step cannot be done to this model.
+    """
+    module, _, function = _FUNCTIONS[type(step)].partition(":")
+    settings = {name: getattr(step, name) for name in step.__struct_fields__}
+    done: ir.Model = getattr(import_module(module), function)(
+        model, tensors, **settings, progress=progress
+    )
+    return done
+
+
+def require_runnable(steps: Sequence[Step], *, where: str) -> None:
+    """Refuses steps that this edgekit cannot do yet, before any work.
+
+    Raises:
+        ConfigError: names each.
+    """
+    mistakes = [
+        f"steps[{number}].do: {name_of(step)!r} needs edgekit's learning engine, which is not "
+        "there yet; leave the step out"
+        for number, step in enumerate(steps)
+        if type(step) not in _FUNCTIONS
+    ]
+    if mistakes:
+        raise ConfigError(where, mistakes)
+
+
+def size_in_bytes(size: str) -> int:
+    """Bytes of a `Size`: k and M are 1,000 and 1,000,000, Ki and Mi 1,024 and 1,048,576."""
+    text = size.strip().removesuffix("B").strip()
+    number = text.rstrip("kMi").strip()
+    unit = text[len(text.rstrip("kMi")) :]
+    return round(float(number) * {"": 1, "k": 1e3, "M": 1e6, "ki": 1024, "Mi": 1024**2}[unit])
