@@ -1,6 +1,6 @@
 """Finds the type and shape of every value, without moving the weights about."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 
 import onnx
@@ -10,7 +10,8 @@ from onnx_ir.convenience import create_value_mapping
 
 from edgekit.errors import UnsupportedModel
 
-_SMALL_BYTES = 1024  # a tensor of a shape, axes or sizes is far smaller: inference reads those
+BIG_BYTES = 1024
+"""What is larger is a weight: a tensor of a shape, axes or sizes, which inference reads, is not."""
 
 
 def infer_shapes(model: ir.Model) -> ir.Model:
@@ -44,28 +45,34 @@ def infer_shapes(model: ir.Model) -> ir.Model:
 
 
 def proto_without_weights(
-    model: ir.Model, *, larger_than_bytes: int = _SMALL_BYTES
+    model: ir.Model, *, only: Container[str] | None = None
 ) -> onnx.ModelProto:
-    """The model as a protobuf whose bigger initialisers say where data is, but have none.
+    """The model as a protobuf whose big initialisers say where data is, but have none.
 
     They are marked as external data in a file without a name. Shape inference needs no more, and
-    onnxruntime can be handed the arrays themselves.
+    ONNX Runtime can be handed the arrays themselves.
+
+    Args:
+        model: left as it is.
+        only: names of initialisers of the main graph to leave out; by default all above
+            `BIG_BYTES`, in every graph.
     """
-    with _weights_aside(model, larger_than_bytes):
+    with _weights_aside(model, only):
         return ir.to_proto(model)
 
 
 @contextmanager
-def _weights_aside(model: ir.Model, larger_than_bytes: int) -> Iterator[None]:
+def _weights_aside(model: ir.Model, only: Container[str] | None) -> Iterator[None]:
     aside: list[tuple[ir.Value, ir.TensorProtocol]] = []
-    for graph in model.graphs():
-        for value in graph.initializers.values():
+    for graph in model.graphs() if only is None else [model.graph]:
+        for name, value in graph.initializers.items():
             tensor = value.const_value
-            if tensor is None or tensor.nbytes <= larger_than_bytes:
+            if tensor is None or tensor.dtype == ir.DataType.STRING:
                 continue
-            if tensor.dtype == ir.DataType.STRING:
-                continue
-            aside.append((value, tensor))
+            if name in only if only is not None else tensor.nbytes > BIG_BYTES:
+                aside.append((value, tensor))
+    try:
+        for value, tensor in aside:
             value.const_value = ir.ExternalTensor(
                 "",
                 0,
@@ -74,7 +81,6 @@ def _weights_aside(model: ir.Model, larger_than_bytes: int) -> Iterator[None]:
                 shape=ir.Shape(tensor.shape.numpy()),
                 name=str(value.name),
             )
-    try:
         yield
     finally:
         for value, tensor in aside:
