@@ -6,7 +6,8 @@
     │   └── InputError         a file, folder or value that was given cannot be used
     ├── UnsupportedModel       the model's author
     ├── BundleError            the supply chain: a bundle is damaged, incomplete or from the future
-    └── Unavailable            nobody: wait and retry
+    ├── Unavailable            nobody: wait and retry
+    └── GateMissed             whoever set the gate: an artifact is worse than was asked for
 
 Anything else that escapes is a bug and shows its traceback.
 """
@@ -58,3 +59,9 @@ class Unavailable(EdgekitError):
     """Something outside that is not there now and may be later."""
 
     exit_code = 5
+
+
+class GateMissed(EdgekitError):
+    """An artifact does not hold what its recipe's gates ask for, so it was not written."""
+
+    exit_code = 6

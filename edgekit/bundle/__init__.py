@@ -19,7 +19,7 @@ from edgekit.bundle.manifest import (
 )
 from edgekit.bundle.picture import PictureRule
 from edgekit.bundle.reading import Bundle, open_bundle
-from edgekit.bundle.writing import archive_bytes, check_free, write_bundle
+from edgekit.bundle.writing import archive_bytes, check_free, travels_bytes, write_bundle
 
 __all__ = [
     "SCHEMA",
@@ -42,5 +42,6 @@ __all__ = [
     "decode_manifest",
     "encode_manifest",
     "open_bundle",
+    "travels_bytes",
     "write_bundle",
 ]

@@ -109,7 +109,11 @@ class Measured(_Part, frozen=True, kw_only=True):
     top5: float | None = None
     agreement: float | None = None
     """The share of samples outside calibration that get the original's answer."""
+    kl: float | None = None
+    """Divergence from the original's probabilities on the same samples: mean, nats."""
     size_bytes: Count = 0
+    travels_bytes: Count | None = None
+    """The file's size under the compression that a bundle travels with."""
     latency_ratio: float | None = None
     """Time over the original's, medians of one interleaved run, one thread; below 1 is faster."""
 
@@ -119,6 +123,9 @@ class Measurements(_Part, frozen=True, kw_only=True):
 
     original: Measured
     artifact: Measured
+    """As the first engine that `models` names runs it."""
+    others: dict[EngineName, Measured] = {}
+    """As the other engines run theirs."""
 
 
 class Requirements(_Part, frozen=True, kw_only=True):

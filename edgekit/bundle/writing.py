@@ -8,12 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from edgekit.bundle.manifest import Manifest, encode_manifest
 from edgekit.bundle.reading import MANIFEST, REPORT, Bundle, file_entry, open_bundle
 from edgekit.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 
 def write_bundle(
@@ -60,15 +64,38 @@ def archive_bytes(bundle: Bundle) -> bytes:
     The same bundle always gives the same bytes: names are sorted, and times, owners and modes
     are fixed.
     """
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    squeezed = _Squeezed()
+    with tarfile.open(fileobj=squeezed, mode="w|", format=tarfile.USTAR_FORMAT) as archive:
         for name in sorted([MANIFEST, *bundle.manifest.files]):
             data = (bundle.path / name).read_bytes()
             member = tarfile.TarInfo(name)
             member.size = len(data)
             member.mode = 0o644
             archive.addfile(member, io.BytesIO(data))
-    return lzma.compress(buffer.getvalue(), preset=9 | lzma.PRESET_EXTREME)
+    return squeezed.finish()
+
+
+def travels_bytes(data: bytes) -> int:
+    """How many bytes a file is under the compression that a bundle travels with."""
+    squeezed = _Squeezed()
+    squeezed.write(data)
+    return len(squeezed.finish())
+
+
+class _Squeezed(io.RawIOBase):
+    """A file that compresses what is written to it."""
+
+    def __init__(self) -> None:
+        self._compressor = lzma.LZMACompressor(preset=9 | lzma.PRESET_EXTREME)
+        self._parts: list[bytes] = []
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        view = memoryview(data)
+        self._parts.append(self._compressor.compress(view))
+        return len(view)
+
+    def finish(self) -> bytes:
+        return b"".join([*self._parts, self._compressor.flush()])
 
 
 @contextmanager

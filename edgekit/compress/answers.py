@@ -40,12 +40,3 @@ class Candidate:
     def answers(self, samples: Iterable[Array]) -> Array:
         """One row a sample: float64 `[N, answer]`."""
         return np.stack([self.answer(sample) for sample in samples])
-
-
-def top_k_accuracy(answers: Array, targets: Array, k: int) -> float | None:
-    """The share of samples of a known class (>= 0) whose class is among the k likeliest."""
-    known = targets >= 0
-    if not known.any() or (answers.shape[1] <= k and k > 1):
-        return None
-    best = np.argsort(-answers[known], axis=1, kind="stable")[:, :k]
-    return float((best == targets[known][:, np.newaxis]).any(axis=1).mean())

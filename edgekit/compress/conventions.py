@@ -8,10 +8,11 @@ import numpy as np
 
 from edgekit.bundle import PictureRule
 from edgekit.bundle.picture import ChannelOrder
-from edgekit.compress.answers import Candidate, top_k_accuracy
+from edgekit.compress.answers import Candidate
 from edgekit.compress.data import PictureFolder
 from edgekit.compress.progress import Progress
 from edgekit.compress.recipe import Convention, InputRecipe
+from edgekit.compress.statistics import top_k_accuracy
 from edgekit.errors import ConfigError
 
 CONVENTIONS: dict[Convention, tuple[ChannelOrder, tuple[float, ...], tuple[float, ...]]] = {

@@ -7,9 +7,10 @@ import numpy as np
 
 from edgekit.array import Array
 from edgekit.bundle import Measured, Measurements
-from edgekit.compress.answers import Candidate, top_k_accuracy
+from edgekit.compress.answers import Candidate
 from edgekit.compress.data import Samples
 from edgekit.compress.progress import Progress
+from edgekit.compress.statistics import top_k_accuracy
 from edgekit.runtime.timing import Ratio, interleaved, ratio
 
 _ROUNDS = 60
