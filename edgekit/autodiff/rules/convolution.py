@@ -1,0 +1,63 @@
+"""Convolutions."""
+
+import math
+
+import onnx_ir as ir
+
+from edgekit.autodiff.backward import Backward
+from edgekit.autodiff.registry import Gradients, vjp
+from edgekit.autodiff.rules.window import Window
+from edgekit.autodiff.shapes import int_of, operand, shape_of
+
+_WIDE = 16
+"""From so many channels on, a product for each position of the kernel is faster than putting
+the positions side by side first."""
+
+
+@vjp("Conv")
+def conv(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """d(W * x + b), of any rank, stride, padding, dilation and number of groups."""
+    x, weights = operand(node, 0), operand(node, 1)
+    window = Window.of(node, shape_of(weights)[2:])
+    group = int_of(node, "group", 1)
+    dx = _by_input(x, weights, dy, window, group, build)
+    dw = _by_weights(x, weights, dy, window, group, build)
+    axes = [0, *range(2, 2 + len(window.size))]
+    return dx, dw, build.sum(dy, axes, keepdims=False)
+
+
+def _by_input(
+    x: ir.Value, weights: ir.Value, dy: ir.Value, window: Window, group: int, build: Backward
+) -> ir.Value:
+    return build.op(
+        "ConvTranspose", dy, weights, shape=shape_of(x), group=group, **window.transposed()
+    )
+
+
+def _by_weights(
+    x: ir.Value, weights: ir.Value, dy: ir.Value, window: Window, group: int, build: Backward
+) -> ir.Value:
+    """The product of dY and the input under each position of the kernel, summed over the batch."""
+    n = shape_of(x)[0]
+    out, depth, *kernel = shape_of(weights)
+    spots, positions = math.prod(window.count), math.prod(kernel)
+    left = build.reshape(dy, (n, group, out // group, spots))
+    right = [build.reshape(part, (n, group, depth, spots)) for part in window.slices(x, build)]
+    if depth < _WIDE:
+        right = [build.concat(right, axis=2)]
+    if group == 1 and (n == 1 or out * depth * positions > (out + depth * positions) * spots):
+        left, right = _flat(left, build), [_flat(part, build) for part in right]
+    products = [build.matmul(left, build.transpose_last(part)) for part in right]
+    total = build.concat(products, axis=len(shape_of(left)) - 1)
+    if len(shape_of(total)) == 4:
+        total = build.sum(total, [0], keepdims=False)
+    total = build.reshape(total, (out, positions, depth))
+    return build.reshape(build.transpose_last(total), shape_of(weights))
+
+
+def _flat(value: ir.Value, build: Backward) -> ir.Value:
+    """`[N, 1, C, S]` as the matrix `[C, N * S]`."""
+    n, _, channels, spots = shape_of(value)
+    if n > 1:
+        value = build.transpose(value, [2, 1, 0, 3])
+    return build.reshape(value, (channels, n * spots))

@@ -1,0 +1,81 @@
+"""Pools."""
+
+import math
+
+import numpy as np
+import onnx_ir as ir
+
+from edgekit.array import Array
+from edgekit.autodiff.backward import Backward
+from edgekit.autodiff.registry import Gradients, vjp
+from edgekit.autodiff.rules.window import Window
+from edgekit.autodiff.shapes import int_of, operand, shape_of
+from edgekit.graph.match import ints_of
+
+
+@vjp("GlobalAveragePool")
+def global_average_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """DY / n everywhere."""
+    shape = shape_of(operand(node, 0))
+    return [build.expand(build.op("Mul", dy, 1 / math.prod(shape[2:])), shape)]
+
+
+@vjp("AveragePool")
+def average_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """Each number gets dY / n of the windows it is in, n being how many numbers each averages."""
+    x = operand(node, 0)
+    window = Window.of(node, tuple(ints_of(node, "kernel_shape") or ()))
+    n, channels, *size = shape_of(x)
+    share = build.op("Mul", dy, 1 / _how_many(node, window))
+    share = build.reshape(share, (n * channels, 1, *window.count))
+    ones = build.constant(np.ones((1, 1, *window.kernel)), dtype=dy.dtype)
+    back = build.op(
+        "ConvTranspose", share, ones, shape=(n * channels, 1, *size), **window.transposed()
+    )
+    return [build.reshape(back, (n, channels, *size))]
+
+
+@vjp("MaxPool")
+def max_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """DY to where the maximum was, the first of several.
+
+    The pool is done once more for its `Indices`: asking the forward's own node for them would
+    move it, and what feeds it, to a slower kernel.
+    """
+    x = operand(node, 0)
+    length = math.prod(shape_of(x))
+    attributes = {
+        name: attribute.value
+        for name, attribute in node.attributes.items()
+        if name != "storage_order"
+    }
+    _, places = build.op_many(
+        "MaxPool", x, outputs=2, dtypes=[x.dtype, ir.DataType.INT64], **attributes
+    )
+    zeros = build.expand(build.constant(np.zeros(1), dtype=x.dtype), [length])
+    flat = build.op(
+        "ScatterElements",
+        zeros,
+        build.op("Reshape", places, np.array([-1]), dtype=ir.DataType.INT64),
+        build.reshape(dy, [math.prod(shape_of(dy))]),
+        shape=[length],
+        axis=0,
+        reduction="add",
+    )
+    return [build.reshape(flat, shape_of(x))]
+
+
+def _how_many(node: ir.Node, window: Window) -> Array:
+    """How many numbers each window averages, `[*count]`."""
+    rank = len(window.size)
+    after = (ints_of(node, "pads") or [0] * 2 * rank)[rank:]
+    total = np.ones((1,) * rank)
+    for axis in range(rank):
+        low, high = 0, window.size[axis]
+        if int_of(node, "count_include_pad", 0):
+            low, high = -window.before[axis], high + max(after[axis], window.after[axis])
+        starts = np.arange(window.count[axis]) * window.stride[axis] - window.before[axis]
+        places = starts[:, np.newaxis] + np.arange(window.kernel[axis]) * window.dilation[axis]
+        inside = ((low <= places) & (places < high)).sum(axis=1)
+        total = total * inside.reshape([-1 if n == axis else 1 for n in range(rank)])
+    return total

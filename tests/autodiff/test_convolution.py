@@ -1,0 +1,59 @@
+"""Gradients of convolutions."""
+
+import numpy as np
+import onnx_ir as ir
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from edgekit.graph.build import GraphBuilder
+from tests.autodiff.differences import check, normal
+
+
+@st.composite
+def conv_cases(draw: st.DrawFn) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    rank = draw(st.sampled_from([1, 2]))
+    batch, group = draw(st.integers(1, 3)), draw(st.sampled_from([1, 1, 2, 3]))
+    depth, out = draw(st.sampled_from([1, 2, 17])), draw(st.integers(1, 3)) * group
+
+    def each(low: int, high: int) -> list[int]:
+        return [draw(st.integers(low, high)) for _ in range(rank)]
+
+    size, kernel, stride, dilation = each(3, 7), each(1, 3), each(1, 3), each(1, 2)
+    pads = each(0, 2) + each(0, 2)
+    for axis in range(rank):
+        span = dilation[axis] * (kernel[axis] - 1) + 1
+        assume(size[axis] + pads[axis] + pads[axis + rank] >= span)
+    attributes: dict[str, object] = {"strides": stride, "dilations": dilation, "group": group}
+    if draw(st.booleans()):
+        attributes["pads"] = pads
+    else:
+        attributes["auto_pad"] = draw(st.sampled_from(["SAME_UPPER", "SAME_LOWER", "VALID"]))
+        attributes["dilations"] = [1] * rank
+        assume(all(k <= n for k, n in zip(kernel, size, strict=True)))
+    inputs = {
+        "x": normal(batch, depth * group, *size),
+        "w": normal(out, depth, *kernel, seed=1),
+        "b": normal(out, seed=2),
+    }
+    return inputs, attributes
+
+
+@given(conv_cases())
+@settings(max_examples=60, deadline=None)
+def test_conv_of_any_form(case: tuple[dict[str, np.ndarray], dict[str, object]]) -> None:
+    inputs, attributes = case
+
+    def net(build: GraphBuilder, *values: ir.Value) -> ir.Value:
+        return build.op("Conv", *values, **attributes)
+
+    check(net, inputs)
+
+
+def test_pointwise_conv_with_many_channels_and_pictures() -> None:
+    inputs = {"x": normal(3, 20, 2, 2), "w": normal(30, 20, 1, 1, seed=1)}
+    check(lambda build, x, w: build.op("Conv", x, w), inputs)
+
+
+def test_depthwise_conv() -> None:
+    inputs = {"x": normal(2, 18, 5, 5), "w": normal(36, 1, 3, 3, seed=1)}
+    check(lambda build, x, w: build.op("Conv", x, w, group=18, strides=[2, 2]), inputs)

@@ -1,0 +1,79 @@
+"""Gradients of pools."""
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from edgekit.autodiff import gradients
+from edgekit.graph.build import GraphBuilder
+from tests.autodiff.differences import apart, check, model_of, normal, run
+
+Case = tuple[tuple[int, ...], dict[str, object]]
+
+
+@st.composite
+def pool_cases(draw: st.DrawFn) -> Case:
+    rank = draw(st.sampled_from([1, 2]))
+
+    def each(low: int, high: int) -> list[int]:
+        return [draw(st.integers(low, high)) for _ in range(rank)]
+
+    size, kernel, stride = each(3, 8), each(2, 3), each(1, 3)
+    pads = each(0, 1) + each(0, 1)
+    for axis in range(rank):
+        assume(size[axis] + pads[axis] + pads[axis + rank] >= kernel[axis])
+    attributes: dict[str, object] = {"kernel_shape": kernel, "strides": stride}
+    if draw(st.booleans()):
+        attributes["pads"] = pads
+    else:
+        attributes["auto_pad"] = draw(st.sampled_from(["SAME_UPPER", "SAME_LOWER", "VALID"]))
+        # onnxruntime refuses SAME where a stride leaves numbers out
+        assume(all(s <= k <= n for s, k, n in zip(stride, kernel, size, strict=True)))
+    return (draw(st.integers(1, 3)), draw(st.integers(1, 3)), *size), attributes
+
+
+@given(pool_cases())
+@settings(max_examples=40, deadline=None)
+def test_max_pool_of_any_form(case: Case) -> None:
+    shape, attributes = case
+
+    def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
+        return build.op("MaxPool", x, **attributes)
+
+    check(net, {"x": apart(*shape)}, by="onnxruntime")
+
+
+@pytest.mark.parametrize("size", [7, 8])
+def test_max_pool_rounds_up(size: int) -> None:
+    def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
+        return build.op("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+
+    check(net, {"x": apart(2, 3, size, size)}, by="onnxruntime")
+
+
+def test_max_pool_gives_the_gradient_to_the_first_of_equal_numbers() -> None:
+    def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
+        return build.op("MaxPool", x, kernel_shape=[2, 2], strides=[1, 1])
+
+    x = np.ones((1, 1, 3, 3), np.float32)
+    model = gradients(model_of(net, {"x": x}), "y", ["x"], seed="dy")
+    dy = np.array([[[[1, 2], [3, 4]]]], np.float32)
+    slope = run(model, {"x": x, "dy": dy})["grad(x)"]
+    assert slope[0, 0].tolist() == [[1, 2, 0], [3, 4, 0], [0, 0, 0]]
+
+
+@given(pool_cases(), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_average_pool_of_any_form(case: Case, include: bool) -> None:
+    shape, attributes = case
+
+    def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
+        return build.op("AveragePool", x, **attributes, count_include_pad=int(include))
+
+    check(net, {"x": normal(*shape)}, by="linear")
+
+
+def test_global_average_pool() -> None:
+    check(lambda build, x: build.op("GlobalAveragePool", x), {"x": normal(2, 3, 4, 5)})
