@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
@@ -11,6 +12,9 @@ from edgekit.graph.shapes import infer_shapes
 
 __all__ = [
     "add_initializer",
+    "add_tensor",
+    "can_take_name",
+    "infer_shapes",
     "insert_after",
     "insert_before",
     "prune_unused",
@@ -18,7 +22,6 @@ __all__ = [
     "set_constant",
     "unique_name",
 ]
-__all__ += ["infer_shapes"]
 
 
 def add_initializer(model: ir.Model, name: str, array: Array) -> ir.Value:
@@ -29,20 +32,30 @@ def add_initializer(model: ir.Model, name: str, array: Array) -> ir.Value:
         name: what to call it; a number is added if the name is taken.
         array: not copied if it is contiguous, so it must not be changed later.
     """
-    name = unique_name(model, name)
-    data = np.asarray(array, order="C")
+    return add_tensor(model, name, ir.tensor(np.asarray(array, order="C")))
+
+
+def add_tensor(model: ir.Model, name: str, tensor: ir.TensorProtocol) -> ir.Value:
+    """A new initialiser that holds a tensor of any type, which need not be in memory."""
+    tensor.name = unique_name(model, name)
     value = ir.Value(
-        name=name,
-        const_value=ir.tensor(data, name=name),
-        shape=ir.Shape(data.shape),
-        type=ir.TensorType(ir.DataType.from_numpy(data.dtype)),
+        name=tensor.name,
+        const_value=tensor,
+        shape=ir.Shape(tensor.shape.numpy()),
+        type=ir.TensorType(tensor.dtype),
     )
     model.graph.register_initializer(value)
     return value
 
 
 def set_constant(
-    model: ir.Model, node: ir.Node, input_index: int, array: Array, *, name: str | None = None
+    model: ir.Model,
+    node: ir.Node,
+    input_index: int,
+    array: Array,
+    *,
+    name: str | None = None,
+    dtype: npt.DTypeLike | None = None,
 ) -> ir.Value:
     """Makes one input of a node a new initialiser.
 
@@ -53,10 +66,12 @@ def set_constant(
         model: changed in place.
         node: any node of the model; an input that it has not yet is appended.
         input_index: which of its inputs.
-        array: float64 is stored as float32; every other dtype is kept.
+        array: its values.
         name: what to call it; by default as before, or after the node's first output.
+        dtype: what to store; by default float32 for float64, and else the array's own.
     """
-    data = array.astype(np.float32) if array.dtype == np.float64 else array
+    if dtype is None:
+        dtype = np.float32 if array.dtype == np.float64 else array.dtype
     if input_index >= len(node.inputs):
         node.resize_inputs(input_index + 1)
     old = node.inputs[input_index]
@@ -64,6 +79,7 @@ def set_constant(
     if old is not None and old.name and _is_unread_initializer(old):
         old.graph.initializers.pop(old.name)  # type: ignore[union-attr]
         name = name or old.name
+    data = array.astype(dtype, copy=False)
     value = add_initializer(model, name or f"{node.outputs[0].name}_{input_index}", data)
     node.replace_input_with(input_index, value)
     return value

@@ -1,5 +1,7 @@
 """Questions about a graph: who makes a value, who reads it, what is constant."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx_ir as ir
 
@@ -19,6 +21,17 @@ def only_reader(value: ir.Value) -> ir.Node | None:
     return readers.pop()
 
 
+def only_producer(value: ir.Value | None, *kinds: str) -> ir.Node | None:
+    """The node of one of these kinds that makes a value which one node reads, once.
+
+    `None` where the value is public, read again, or made by another kind of node.
+    """
+    if value is None or len(value.uses()) != 1 or value.is_graph_output():
+        return None
+    node = value.producer()
+    return node if node is not None and is_op(node, *kinds) else None
+
+
 def constant(value: ir.Value | None) -> Array | None:
     """The array behind an initialiser that is no input, else `None`."""
     if value is None or value.const_value is None or value.is_graph_input():
@@ -26,7 +39,44 @@ def constant(value: ir.Value | None) -> Array | None:
     return np.asarray(value.const_value.numpy())
 
 
+def constants(values: Sequence[ir.Value | None]) -> list[Array] | None:
+    """The arrays behind all of these initialisers, or `None` where one is not constant."""
+    arrays = [constant(value) for value in values]
+    return None if any(array is None for array in arrays) else [a for a in arrays if a is not None]
+
+
+def input_of(node: ir.Node, index: int) -> ir.Value | None:
+    """An input that may be missing."""
+    return node.inputs[index] if index < len(node.inputs) else None
+
+
+def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
+    """A shape whose axes are all known numbers."""
+    if value is None or value.shape is None:
+        return None
+    axes = [axis for axis in value.shape if isinstance(axis, int)]
+    return tuple(axes) if len(axes) == len(value.shape) else None
+
+
 def ints_of(node: ir.Node, name: str) -> list[int] | None:
     """An integer-list attribute, or `None` where the node leaves it to its default."""
     attribute = node.attributes.get(name)
     return None if attribute is None else [int(number) for number in attribute.as_ints()]
+
+
+def int_of(node: ir.Node, name: str, default: int) -> int:
+    """An integer attribute."""
+    attribute = node.attributes.get(name)
+    return default if attribute is None else int(attribute.as_int())
+
+
+def float_of(node: ir.Node, name: str, default: float) -> float:
+    """A number attribute."""
+    attribute = node.attributes.get(name)
+    return default if attribute is None else float(attribute.as_float())
+
+
+def string_of(node: ir.Node, name: str, default: str) -> str:
+    """A text attribute."""
+    attribute = node.attributes.get(name)
+    return default if attribute is None else str(attribute.as_string())

@@ -1,0 +1,1 @@
+"""Rewrites of a graph, one a file, that keep its signature and its numbers."""
