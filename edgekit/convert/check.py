@@ -1,0 +1,158 @@
+"""Runs a TFLite file in LiteRT and its ONNX model in onnxruntime, and compares what they give."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+
+from edgekit.array import Array
+from edgekit.convert.quantization import grid_of
+from edgekit.convert.writer import SIGNATURE
+from edgekit.errors import UnsupportedModel
+from edgekit.graph.match import is_op, only_reader
+
+_FLOAT_TOLERANCE = 1e-3
+_HALF_TOLERANCE = 2e-2
+_INTEGER_TOLERANCE = 0.1
+"""Rounding differs by one here and there, and a deep net carries it on; mistakes give far more."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How near one output of the two is.
+
+    Attributes:
+        output: its name.
+        largest: the largest difference of a number.
+        relative: the length of all differences over the length of what onnxruntime gives.
+    """
+
+    output: str
+    largest: float
+    relative: float
+
+
+def compare(
+    model: ir.Model, data: bytes, *, seed: int = 0, runs: int = 2, threads: int = 1
+) -> list[Agreement]:
+    """Runs both on the same seeded random inputs, and compares every output.
+
+    Onnxruntime runs the nodes as they are: where it fuses them into 8-bit integers, CPUs without
+    VNNI saturate, and the mistake would be its own.
+
+    Args:
+        model: the ONNX model; fixed shapes.
+        data: the TFLite file made of it.
+        seed: of the inputs.
+        runs: how many inputs to try.
+        threads: for each engine.
+
+    Raises:
+        UnsupportedModel: an engine cannot run its model, or the signatures differ.
+    """
+    reference = _onnxruntime(model, threads)
+    candidate = _litert(data, threads)
+    rng = np.random.default_rng(seed)
+    names = [str(value.name) for value in model.graph.outputs]
+    theirs, ours = [], []
+    for _ in range(runs):
+        inputs = {str(value.name): random_input(value, rng) for value in _inputs(model)}
+        theirs.append(dict(zip(names, reference.run(names, inputs), strict=True)))
+        ours.append(_answers(candidate, inputs))
+    return [
+        _agreement(name, [run[name] for run in theirs], [run[name] for run in ours])
+        for name in names
+    ]
+
+
+def require_agreement(model: ir.Model, data: bytes, *, half_weights: bool = False) -> None:
+    """Raises if a TFLite file does not give what its ONNX model gives.
+
+    Raises:
+        UnsupportedModel: it does not; says which output differs by how much.
+    """
+    tolerance = _HALF_TOLERANCE if half_weights else _FLOAT_TOLERANCE
+    if any(is_op(node, "QuantizeLinear") for node in model.graph):
+        tolerance = _INTEGER_TOLERANCE
+    for found in compare(model, data):
+        if not found.relative <= tolerance:
+            raise UnsupportedModel(
+                f"its TFLite form gives something else than onnxruntime: {found.output!r} differs "
+                f"by {found.relative:.2g} of its length (up to {found.largest:.3g} a number); "
+                "nothing was written"
+            )
+
+
+def random_input(value: ir.Value, rng: np.random.Generator) -> Array:
+    """Numbers that a graph input may have: pixels, or what its QuantizeLinear does not clip."""
+    shape = tuple(axis if isinstance(axis, int) else 1 for axis in value.shape or ())
+    dtype = np.dtype(np.float32) if value.dtype is None else value.dtype.numpy()
+    if dtype == np.float32:
+        reader = only_reader(value)
+        grid = grid_of(reader) if reader and is_op(reader, "QuantizeLinear") else None
+        if grid is not None:
+            return rng.uniform(grid.lowest, grid.highest, shape).astype(np.float32)
+        return rng.normal(0, 1, shape).astype(np.float32)
+    if dtype == np.uint8:
+        return rng.integers(0, 256, shape, np.uint8)
+    if dtype == np.int8:
+        return rng.integers(-128, 128, shape, np.int8)
+    return rng.integers(0, 2, shape).astype(dtype)
+
+
+def _inputs(model: ir.Model) -> list[ir.Value]:
+    return [value for value in model.graph.inputs if value.const_value is None]
+
+
+def _onnxruntime(model: ir.Model, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(
+            ir.to_proto(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has an unrelated class for each kind of failure
+        raise UnsupportedModel(f"onnxruntime cannot load it: {_one_line(error)}") from error
+
+
+def _litert(data: bytes, threads: int) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(model_content=data, num_threads=threads)
+        interpreter.allocate_tensors()
+        return interpreter.get_signature_runner(SIGNATURE)
+    except Exception as error:
+        raise UnsupportedModel(f"LiteRT cannot load its TFLite form: {_one_line(error)}") from error
+
+
+def _answers(runner: Any, inputs: dict[str, Array]) -> dict[str, Array]:
+    try:
+        answers: dict[str, Array] = runner(**inputs)
+    except Exception as error:
+        raise UnsupportedModel(f"LiteRT cannot run its TFLite form: {_one_line(error)}") from error
+    return answers
+
+
+def _agreement(name: str, theirs: list[Array], ours: list[Array]) -> Agreement:
+    reference = np.concatenate([array.ravel() for array in theirs]).astype(np.float64)
+    found = np.concatenate([array.ravel() for array in ours]).astype(np.float64)
+    if any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(theirs, ours, strict=True)):
+        raise UnsupportedModel(f"the output {name!r} of its TFLite form has another signature")
+    odd = ~np.isfinite(reference)
+    if not np.array_equal(reference[odd], found[odd], equal_nan=True):
+        return Agreement(name, np.inf, np.inf)
+    reference, found = reference[~odd], found[~odd]
+    difference = np.abs(found - reference)
+    length = float(np.linalg.norm(reference)) or 1.0
+    return Agreement(
+        name, float(difference.max(initial=0)), float(np.linalg.norm(difference)) / length
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
