@@ -62,6 +62,14 @@ class Unavailable(EdgekitError):
 
 
 class GateMissed(EdgekitError):
-    """An artifact does not hold what its recipe's gates ask for, so it was not written."""
+    """An artifact does not hold what its recipe's gates ask for, so it was not written.
+
+    Attributes:
+        report: the figures, an `edgekit.compress.report.Report`.
+    """
 
     exit_code = 6
+
+    def __init__(self, lines: Sequence[str], *, report: object = None) -> None:
+        self.report = report
+        super().__init__("\n".join(lines))

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgekit.cli import show
-from edgekit.cli.compress import show_report
+from edgekit.cli.reporting import show_report
 
 
 @click.command(short_help="Train one of edgekit's own models and write a bundle.")

@@ -1,14 +1,11 @@
 """`edgekit compress`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from edgekit.cli import show
-
-if TYPE_CHECKING:
-    from edgekit.compress.report import Report
+from edgekit.cli.reporting import show_report
 
 
 @click.command(short_help="Shrink a model for a board.")
@@ -46,23 +43,3 @@ def compress(
         progress=show.Bars(),
     )
     show_report(made.report, made.bundle.path, as_json=as_json)
-
-
-def show_report(report: "Report", out: Path, *, as_json: bool) -> None:
-    """Prints what compression found."""
-    if as_json:
-        show.json_document(report)
-        return
-    rows = [("", "original", "artifact", ""), *report.rows()]
-    show.table(rows, right=(1, 2), header=True)
-    for what, value in report.facts.items():
-        click.echo(f"{what}: {value:.4g}" if isinstance(value, float) else f"{what}: {value}")
-    agreement = report.artifact.agreement
-    if agreement is not None and agreement < 0.85:
-        click.secho(
-            f"warning: only {agreement:.0%} of answers stayed the same; look at the recipe's input "
-            "and its steps",
-            fg="yellow",
-            err=True,
-        )
-    click.echo(f"wrote {out} and {out / 'report.html'}")

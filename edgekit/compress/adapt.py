@@ -48,6 +48,7 @@ def adapt(
     *,
     name: str,
     labels: Sequence[str],
+    input_shape: Sequence[int] | None = None,
     progress: Progress,
 ) -> Adapted:
     """Puts preprocessing and head into the graph, and checks that no answer changed.
@@ -58,6 +59,7 @@ def adapt(
         recipe: what is known of it.
         name: what to call it, in the bundle and in errors.
         labels: one a class, or none.
+        input_shape: for a model with dynamic axes, the shape its input is to have.
         progress: hears what had to be found out.
 
     Raises:

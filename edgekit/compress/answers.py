@@ -1,12 +1,14 @@
 """Runs a model on samples and gives its whole answers, to compare one model with another."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgekit.array import Array
 from edgekit.bundle import InputSpec, OutputSpec
+from edgekit.compress.data import Samples
+from edgekit.compress.progress import Progress
 from edgekit.runtime.engine import Engine
 from edgekit.runtime.interpret import dequantized, softmax
 from edgekit.runtime.prepare import prepare
@@ -40,3 +42,30 @@ class Candidate:
     def answers(self, samples: Iterable[Array]) -> Array:
         """One row a sample: float64 `[N, answer]`."""
         return np.stack([self.answer(sample) for sample in samples])
+
+
+def answers_to(
+    candidate: Candidate,
+    samples: Samples,
+    indices: Sequence[int] | Array,
+    *,
+    progress: Progress,
+    title: str = "measuring accuracy",
+) -> Array:
+    """One row for each of the samples named: float32 `[len(indices), answer]`.
+
+    Args:
+        candidate: the model.
+        samples: the data.
+        indices: which samples.
+        progress: shows how far this is.
+        title: what to call it there.
+    """
+    rows: Array | None = None
+    tracked = progress.track(list(indices), title, total=len(indices))
+    for place, index in enumerate(tracked):
+        answer = candidate.answer(samples.data[int(index)])
+        if rows is None:
+            rows = np.empty((len(indices), answer.size), np.float32)
+        rows[place] = answer
+    return np.empty((0, 0), np.float32) if rows is None else rows

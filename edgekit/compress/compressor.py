@@ -1,21 +1,18 @@
-"""Takes a model all the way to a bundle: calibrate, quantise, measure, write."""
+"""Takes a model all the way to a bundle: run the steps, measure, hold the gates, write."""
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter
 
 import msgspec
-import numpy as np
-import onnx
-import onnx_ir as ir
 
 from edgekit import __version__
-from edgekit.array import Array
 from edgekit.bundle import (
     Bundle,
     Manifest,
+    Measurements,
     Provenance,
     Requirements,
     archive_bytes,
@@ -25,20 +22,22 @@ from edgekit.bundle import (
 from edgekit.compress.adapt import adapt
 from edgekit.compress.answers import Candidate
 from edgekit.compress.data import Samples, open_data, read_labels
+from edgekit.compress.gates import hurting_layers, missed_gates
 from edgekit.compress.golden import golden_file, golden_inputs
-from edgekit.compress.measure import Comparison, compare
 from edgekit.compress.names import bundle_name
 from edgekit.compress.progress import Progress, Silent
 from edgekit.compress.recipe import Recipe, load_recipe
-from edgekit.compress.report import Report, report_html
-from edgekit.compress.steps import name_of, require_runnable, run_step
+from edgekit.compress.report import Report, report_html, report_of, thumbnails
+from edgekit.compress.report.document import FrontPoint
+from edgekit.compress.running import serialized
+from edgekit.compress.sensitivity import LayerSensitivity, sensitivities
+from edgekit.compress.steps import require_runnable
 from edgekit.compress.trained import TrainedModel
-from edgekit.errors import UnsupportedModel
+from edgekit.compress.workbench import Made, Workbench, set_up
+from edgekit.errors import GateMissed
 from edgekit.graph.load import load_onnx
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
-from edgekit.runtime.prepare import prepare
 
-MODEL = "model.onnx"
 LABELS = "labels.txt"
 GOLDEN = "golden.npz"
 
@@ -58,6 +57,7 @@ def compress_model(
     out: Path,
     recipe: Recipe | None = None,
     labels: Path | None = None,
+    input_shape: Sequence[int] | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Compressed:
@@ -69,37 +69,24 @@ def compress_model(
         out: the bundle's folder, which must not be there yet.
         recipe: what to do; by default static INT8.
         labels: one label a class; overrides the recipe's.
+        input_shape: for a model with dynamic axes, the shape its input is to have.
         replace: whether a bundle at `out` gives way.
         progress: shows how far the work is.
 
     Raises:
+        GateMissed: the artifact does not hold the recipe's gates. The report is written beside
+            `out`, and nothing else.
         EdgekitError: the model, the data or the recipe cannot be used. Nothing is written then.
     """
     progress = progress or Silent()
     recipe = recipe or load_recipe(None)
     check_free(out, replace=replace)
-    require_runnable(recipe.steps, where="recipe")
-    source = load_onnx(model)
-    labels = labels or recipe.labels
-    known = read_labels(labels) if labels else ()
-    adapted = adapt(
-        source,
-        open_data(data, labels=known),
-        recipe,
-        name=recipe.name or bundle_name(model.stem),
-        labels=known,
-        progress=progress,
+    started = perf_counter()
+    bench = open_workbench(
+        model, data=data, recipe=recipe, labels=labels, input_shape=input_shape, progress=progress
     )
-    return compress_trained(
-        adapted.trained,
-        adapted.samples,
-        recipe,
-        out=out,
-        original=adapted.original,
-        source=model.read_bytes(),
-        replace=replace,
-        progress=progress,
-    )
+    made = bench.make(recipe, progress=progress)
+    return finish(bench, made, out=out, replace=replace, started=started, progress=progress)
 
 
 def compress_trained(
@@ -113,7 +100,7 @@ def compress_trained(
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Compressed:
-    """Quantises a trained model as the recipe says, measures it and writes a bundle.
+    """Does a recipe's steps to a trained model, measures it and writes a bundle.
 
     Args:
         trained: the float model in edgekit's terms.
@@ -126,117 +113,141 @@ def compress_trained(
         progress: shows how far the work is.
 
     Raises:
+        GateMissed: the artifact does not hold the recipe's gates. The report is written beside
+            `out`, and nothing else.
         EdgekitError: it cannot be done. Nothing is written then.
     """
     progress = progress or Silent()
     check_free(out, replace=replace)
     require_runnable(recipe.steps, where="recipe")
-    float_bytes = ir.to_proto(trained.model).SerializeToString()
-    reference = Candidate(OnnxRuntimeEngine(float_bytes), trained.input, trained.output)
-    calibrated, held_out = samples.split(
-        _calibration_size(recipe, samples), seed=recipe.calibrate.seed
-    )
-    tensors = [prepare(samples.data[int(index)], trained.input) for index in calibrated]
-    artifact_bytes = _stepped(trained, tensors, recipe, progress)
-    engine = OnnxRuntimeEngine(artifact_bytes)
-    artifact = Candidate(engine, trained.input, trained.output)
-    comparison = compare(
-        original or reference,
-        artifact,
-        samples,
-        held_out,
-        original_bytes=len(source or float_bytes),
-        artifact_bytes=len(artifact_bytes),
-        described=_describer(trained),
-        threshold=trained.thresholds.anomaly if trained.thresholds else None,
+    started = perf_counter()
+    bench = set_up(trained, samples, recipe, original=original, source=source, progress=progress)
+    made = bench.make(recipe, progress=progress)
+    return finish(bench, made, out=out, replace=replace, started=started, progress=progress)
+
+
+def open_workbench(
+    model: Path,
+    *,
+    data: Path,
+    recipe: Recipe,
+    labels: Path | None = None,
+    input_shape: Sequence[int] | None = None,
+    progress: Progress,
+) -> Workbench:
+    """A model file and its data, ready for recipes to be tried on them: see `compress_model`."""
+    require_runnable(recipe.steps, where="recipe")
+    source = load_onnx(model)
+    labels = labels or recipe.labels
+    known = read_labels(labels) if labels else ()
+    adapted = adapt(
+        source,
+        open_data(data, labels=known),
+        recipe,
+        name=recipe.name or bundle_name(model.stem),
+        labels=known,
+        input_shape=input_shape,
         progress=progress,
     )
-    typical = [samples.data[int(index)] for index in calibrated]
-    inputs = golden_inputs(trained.input, typical)
-    files = {
-        MODEL: artifact_bytes,
-        GOLDEN: golden_file(inputs, reference.engine, [engine], trained.output.name),
-    }
-    if trained.labels:
-        files[LABELS] = "".join(f"{label}\n" for label in trained.labels).encode()
-    manifest = _manifest(trained, recipe, comparison, source=source or float_bytes)
-    return _written(manifest, files, trained, comparison, out=out, replace=replace)
+    del source
+    return set_up(
+        adapted.trained,
+        adapted.samples,
+        recipe,
+        original=adapted.original,
+        source=model.read_bytes(),
+        progress=progress,
+    )
 
 
-def _calibration_size(recipe: Recipe, samples: Samples) -> int:
-    """As many as asked for, but where there are few, at most half: the others are measured."""
-    return min(recipe.calibrate.samples, max(1, len(samples) // 2))
+def finish(
+    bench: Workbench,
+    made: Made,
+    *,
+    out: Path,
+    replace: bool,
+    started: float,
+    front: Sequence[FrontPoint] = (),
+    progress: Progress,
+) -> Compressed:
+    """Holds the gates and writes the bundle with its report.
+
+    Args:
+        bench: what it was made on.
+        made: the artifact.
+        out: the bundle's folder.
+        replace: whether a bundle at `out` gives way.
+        started: `perf_counter` when the work began.
+        front: what a search found, for the report.
+        progress: shows how far this is.
+
+    Raises:
+        GateMissed: the artifact does not hold the recipe's gates.
+    """
+    layers: list[LayerSensitivity] = []
+    if made.recipe.steps:
+        layers = sensitivities(bench.trained.model, bench.tensors, progress=progress)
+    misses = missed_gates(made.recipe.gates, made.comparison.artifacts)
+    manifest = _manifest(bench, made)
+    report = report_of(
+        manifest, bench, made, sensitivity=layers, front=front, misses=misses, started=started
+    )
+    page = report_html(report, thumbnails(report, bench.known.samples))
+    if misses:
+        beside = out.with_name(f"{out.name}.report.html")
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(page, encoding="utf-8")
+        lines = [miss.text for miss in misses]
+        hurting = hurting_layers(layers)
+        raise GateMissed(
+            [*lines, *([hurting] if hurting else []), f"nothing was written but {beside}"],
+            report=report,
+        )
+    files = {form.file: form.data for form in made.forms}
+    files[GOLDEN] = _golden(bench, made)
+    if bench.trained.labels:
+        files[LABELS] = "".join(f"{label}\n" for label in bench.trained.labels).encode()
+    bundle = write_bundle(out, manifest, files=files, report=page, replace=replace)
+    size = len(archive_bytes(bundle))
+    return Compressed(bundle, msgspec.structs.replace(report, archive_bytes=size))
 
 
-def _stepped(
-    trained: TrainedModel, tensors: list[Array], recipe: Recipe, progress: Progress
-) -> bytes:
-    model = trained.model
-    for step in recipe.steps:
-        try:
-            model = run_step(step, model, tensors, progress=progress)
-        except UnsupportedModel as error:
-            raise UnsupportedModel(f"{trained.name}: {name_of(step)}: {error}") from error
-    proto = ir.to_proto(model)
-    onnx.checker.check_model(proto)
-    serialized: bytes = proto.SerializeToString()
-    return serialized
+def _golden(bench: Workbench, made: Made) -> bytes:
+    trained = bench.trained
+    inputs = golden_inputs(trained.input, bench.typical)
+    reference = OnnxRuntimeEngine(serialized(trained.model))
+    engines = [form.engine for form in made.forms]
+    return golden_file(inputs, reference, engines, trained.output.name)
 
 
-def _manifest(
-    trained: TrainedModel, recipe: Recipe, comparison: Comparison, *, source: bytes
-) -> Manifest:
+def _manifest(bench: Workbench, made: Made) -> Manifest:
+    trained, comparison = bench.trained, made.comparison
     tools = ("numpy", "onnx", "onnx-ir", "onnxruntime", "onnxslim")
+    first, *others = comparison.artifacts
     return Manifest(
         schema=1,
         name=trained.name,
-        version=recipe.version,
+        version=made.recipe.version,
         task=trained.task,
         input=trained.input,
         output=trained.output,
-        models={"onnxruntime": MODEL},
+        models={form.engine.name: form.file for form in made.forms},
         files={},
         labels=LABELS if trained.labels else None,
         golden=GOLDEN,
         thresholds=trained.thresholds,
         requires=Requirements(
-            opset=trained.model.opset_imports.get(""),
-            engines={"onnxruntime": OnnxRuntimeEngine.version},
+            opset=made.model.opset_imports.get(""),
+            engines={form.engine.name: form.engine.version for form in made.forms},
         ),
-        measured=comparison.measured,
+        measured=Measurements(
+            original=comparison.original,
+            artifact=first.measured,
+            others={other.engine: other.measured for other in others},
+        ),
         provenance=Provenance(
-            source_sha256=hashlib.sha256(source).hexdigest(),
-            recipe=msgspec.to_builtins(recipe, enc_hook=str),
+            source_sha256=bench.source_sha256,
+            recipe=msgspec.to_builtins(made.recipe, enc_hook=str),
             tools={"edgekit": __version__, **{tool: version(tool) for tool in tools}},
         ),
     )
-
-
-def _written(
-    manifest: Manifest,
-    files: dict[str, bytes],
-    trained: TrainedModel,
-    comparison: Comparison,
-    *,
-    out: Path,
-    replace: bool,
-) -> Compressed:
-    report = Report.of(manifest, trained.facts, comparison)
-    bundle = write_bundle(out, manifest, files=files, report=report_html(report), replace=replace)
-    return Compressed(
-        bundle, msgspec.structs.replace(report, archive_bytes=len(archive_bytes(bundle)))
-    )
-
-
-def _describer(trained: TrainedModel) -> Callable[[Array], str]:
-    """What says an answer in words."""
-
-    def described(answer: Array) -> str:
-        if trained.task == "classification":
-            best = int(answer.argmax())
-            return f"{trained.labels[best]} ({answer[best]:.0%})"
-        if trained.task == "anomaly":
-            return f"score {answer[0]:.3g}"
-        return np.array2string(answer[:4], precision=3)
-
-    return described

@@ -5,16 +5,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
 from edgekit.array import Array
-from edgekit.bundle import PictureRule
+from edgekit.bundle import InputSpec, PictureRule
 from edgekit.errors import InputError
 from edgekit.pipeline.pictures import SUFFIXES, read_picture
+from edgekit.runtime.prepare import prepare
 
 _ARRAYS = (".npy", ".npz", ".csv")
 LABELS = "labels.csv"
+_KEPT_BYTES = 256_000_000
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,40 @@ class _Pictures(Sequence[Array]):
 
     def __getitem__(self, index: int) -> Array:  # type: ignore[override]  # no slices
         return read_picture(self.paths[index], self.rule)
+
+
+@dataclass(frozen=True)
+class Prepared(Sequence[Array]):
+    """Some samples as a model takes them, each prepared when it is asked for.
+
+    Attributes:
+        data: all samples.
+        indices: which of them.
+        spec: what the model takes.
+    """
+
+    data: Sequence[Array]
+    indices: Sequence[int] | Array
+    spec: InputSpec
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, place: int) -> Array: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Prepared": ...
+
+    def __getitem__(self, place: int | slice) -> "Array | Prepared":
+        if isinstance(place, slice):
+            return Prepared(self.data, self.indices[place], self.spec)
+        return prepare(self.data[int(self.indices[place])], self.spec)
+
+    def kept(self) -> Sequence[Array]:
+        """The same held in memory, where that takes little of it."""
+        size = int(np.prod(self.spec.shape)) * np.dtype(self.spec.dtype).itemsize
+        return list(self) if size * len(self) <= _KEPT_BYTES else self
 
 
 def open_data(path: Path, *, labels: Sequence[str] = ()) -> PictureFolder | Samples:

@@ -39,7 +39,7 @@ def test_compress_prints_one_json_document_and_nothing_else(tmp_path: Path) -> N
     done = edgekit("compress", model, "--data", folder, "--out", tmp_path / "b", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document["artifact"]["size_bytes"] > 0
+    assert document["artifacts"][0]["measured"]["size_bytes"] > 0
     assert "preprocessing:" in done.stderr
 
 

@@ -41,7 +41,7 @@ def test_mode_none_keeps_every_answer(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "pictures")
     made = compress_model(model, data=folder, out=tmp_path / "b", recipe=recipe)
     assert made.report.artifact.agreement == 1.0
-    assert made.report.changed == []
+    assert made.report.changed == ()
 
 
 def test_the_way_pixels_are_fed_is_found_by_the_labels(tmp_path: Path) -> None:

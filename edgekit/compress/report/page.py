@@ -1,0 +1,36 @@
+"""The report as one self-contained page: no script, no font, no picture from elsewhere."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+
+from edgekit.compress.report import charts, table
+from edgekit.compress.report.document import Report
+
+
+def report_html(report: Report, pictures: Mapping[int, str]) -> str:
+    """The page.
+
+    Args:
+        report: what it says.
+        pictures: thumbnails as data URIs, by the index of the sample.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "kilobytes": table.kilobytes,
+        "percent": table.percent,
+        "points": table.points,
+        "count": lambda number: "" if number is None else f"{number:,}",
+    }
+    template = files("edgekit.compress.report").joinpath("page.html.jinja").read_text("utf-8")
+    return environment.from_string(template).render(
+        report=report,
+        headline=charts.headline(report),
+        layers=charts.layer_bars(report),
+        sensitivity=charts.sensitivity_bars(report),
+        front=charts.front_chart(report),
+        pictures=pictures,
+    )

@@ -1,0 +1,115 @@
+"""Runs a recipe's steps, and says what each of them did."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+import msgspec
+import onnx
+import onnx_ir as ir
+
+from edgekit.array import Array
+from edgekit.bundle import travels_bytes
+from edgekit.compress.answers import Candidate, answers_to
+from edgekit.compress.measure import Known
+from edgekit.compress.progress import Progress
+from edgekit.compress.statistics import divergence, same_answers
+from edgekit.compress.steps import Step, name_of, run_step
+from edgekit.compress.trained import TrainedModel
+from edgekit.errors import UnsupportedModel
+from edgekit.graph.describe import describe
+from edgekit.graph.shapes import proto_without_weights
+from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
+
+START = "start"
+_SAMPLES = 100
+_SQUEEZED_UP_TO_BYTES = 32_000_000
+
+
+class StepDone(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands after a step.
+
+    Attributes:
+        do: the step; `start` is the model with its preprocessing and head in the graph.
+        settings: as the recipe has them.
+        seconds: how long it took.
+        size_bytes: the ONNX file.
+        travels_bytes: the same compressed; `None` where that would take minutes.
+        parameters: numbers in its initialisers.
+        macs: multiply-accumulates for one sample, where all shapes are known.
+        agreement: with the original, on at most 100 samples outside calibration.
+        kl: from the original's probabilities, on the same.
+    """
+
+    do: str
+    settings: dict[str, Any] = {}
+    seconds: float = 0.0
+    size_bytes: int = 0
+    travels_bytes: int | None = None
+    parameters: int = 0
+    macs: int | None = None
+    agreement: float | None = None
+    kl: float | None = None
+
+
+def run_steps(
+    trained: TrainedModel,
+    steps: Sequence[Step],
+    tensors: Sequence[Array],
+    known: Known,
+    *,
+    progress: Progress,
+) -> tuple[ir.Model, list[StepDone]]:
+    """The model after all steps, and what stood after each.
+
+    Args:
+        trained: the float model.
+        steps: what to do, in order.
+        tensors: unlabelled samples to calibrate with, as the model takes them.
+        known: the original's answers.
+        progress: shows how far this is.
+
+    Raises:
+        EdgekitError: a step cannot be done; names it.
+    """
+    model = trained.model
+    done = [_measured(model, trained, known, StepDone(do=START), progress)]
+    for step in steps:
+        started = perf_counter()
+        try:
+            model = run_step(step, model, tensors, progress=progress)
+        except UnsupportedModel as error:
+            raise UnsupportedModel(f"{trained.name}: {name_of(step)}: {error}") from error
+        settings = {key: value for key, value in msgspec.to_builtins(step).items() if key != "do"}
+        record = StepDone(
+            do=name_of(step), settings=settings, seconds=round(perf_counter() - started, 2)
+        )
+        done.append(_measured(model, trained, known, record, progress))
+    return model, done
+
+
+def serialized(model: ir.Model) -> bytes:
+    """The bytes of the ONNX file."""
+    data: bytes = ir.to_proto(model).SerializeToString()
+    return data
+
+
+def _measured(
+    model: ir.Model, trained: TrainedModel, known: Known, record: StepDone, progress: Progress
+) -> StepDone:
+    data = serialized(model)
+    onnx.checker.check_model(data)
+    candidate = Candidate(OnnxRuntimeEngine(data), trained.input, trained.output)
+    chosen = known.judged[:_SAMPLES]
+    answers = answers_to(candidate, known.samples, chosen, progress=progress, title=record.do)
+    was, kind = known.answers[chosen], trained.output.kind
+    described = describe(proto_without_weights(model))
+    return msgspec.structs.replace(
+        record,
+        size_bytes=len(data),
+        travels_bytes=travels_bytes(data) if len(data) <= _SQUEEZED_UP_TO_BYTES else None,
+        parameters=described.parameters,
+        macs=described.macs,
+        agreement=float(same_answers(was, answers, kind=kind, threshold=known.threshold).mean()),
+        kl=float(divergence(was, answers).mean()) if kind == "scores" else None,
+    )

@@ -1,0 +1,226 @@
+"""Tries recipes on one model: what stays the same between them is done once."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx_ir as ir
+
+from edgekit.array import Array
+from edgekit.bundle import travels_bytes
+from edgekit.bundle.manifest import EngineName
+from edgekit.compress.answers import Candidate, answers_to
+from edgekit.compress.data import Prepared, Samples
+from edgekit.compress.gates import require_measurable
+from edgekit.compress.measure import Comparison, Known, Subject, compare
+from edgekit.compress.progress import Progress
+from edgekit.compress.recipe import Format, Recipe
+from edgekit.compress.running import StepDone, run_steps, serialized
+from edgekit.compress.steps import require_runnable
+from edgekit.compress.suspicion import suspicions
+from edgekit.compress.trained import TrainedModel
+from edgekit.errors import UnsupportedModel
+from edgekit.runtime.engine import Engine
+from edgekit.runtime.litert_engine import LiteRtEngine
+from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
+
+ENGINE_OF: dict[Format, EngineName] = {"onnx": "onnxruntime", "tflite": "litert"}
+_ANSWERS_BYTES = 256_000_000
+_SQUEEZED_UP_TO_BYTES = 32_000_000
+
+
+@dataclass(frozen=True)
+class Form:
+    """An artifact in one format: its file, and the model as its engine runs it."""
+
+    file: str
+    data: bytes
+    candidate: Candidate
+
+    @property
+    def engine(self) -> Engine:
+        """What runs it."""
+        return self.candidate.engine
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a model under a recipe.
+
+    Attributes:
+        recipe: the recipe.
+        model: the graph after all steps.
+        forms: one a format, in the recipe's order.
+        steps: what each step did.
+        comparison: the artifacts beside the original.
+    """
+
+    recipe: Recipe
+    model: ir.Model
+    forms: tuple[Form, ...]
+    steps: list[StepDone]
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A model, its data, and what the original says of it.
+
+    Attributes:
+        trained: the float model in edgekit's terms.
+        original: what artifacts are measured against.
+        source_sha256: of the file that the model came from.
+        known: the original's answers.
+        tensors: what steps calibrate with.
+        typical: some of the samples calibrated with, as they came.
+        warnings: what is odd about the data, a line each.
+    """
+
+    trained: TrainedModel
+    original: Subject
+    source_sha256: str
+    known: Known
+    tensors: Sequence[Array]
+    typical: Sequence[Array]
+    warnings: tuple[str, ...]
+
+    def make(self, recipe: Recipe, *, progress: Progress) -> Made:
+        """Does a recipe's steps, and measures what comes of them in each of its formats.
+
+        Raises:
+            EdgekitError: it cannot be done.
+        """
+        require_runnable(recipe.steps, where="recipe")
+        model, steps = run_steps(
+            self.trained, recipe.steps, self.tensors, self.known, progress=progress
+        )
+        forms = tuple(_form(format_, model, self.trained) for format_ in recipe.formats)
+        subjects = [
+            Subject(form.candidate, len(form.data), travels_bytes(form.data)) for form in forms
+        ]
+        comparison = compare(self.original, subjects, self.known, progress=progress)
+        return Made(recipe, model, forms, steps, comparison)
+
+
+def set_up(
+    trained: TrainedModel,
+    samples: Samples,
+    recipe: Recipe,
+    *,
+    original: Candidate | None,
+    source: bytes | None,
+    progress: Progress,
+) -> Workbench:
+    """Asks the original about the samples, and says what is odd about its answers.
+
+    Args:
+        trained: the float model.
+        samples: to calibrate on and to measure with.
+        recipe: says how many samples calibrate, and what will be asked of the artifact.
+        original: what to measure against; by default the float model.
+        source: the bytes of the file the model came from, if it came from one.
+        progress: shows how far this is, and hears the warnings.
+
+    Raises:
+        ConfigError: a gate of the recipe cannot be measured with this data.
+    """
+    require_measurable(
+        recipe.gates,
+        is_classifier=trained.task == "classification",
+        has_targets=samples.targets is not None,
+        where="recipe",
+    )
+    source = source or serialized(trained.model)
+    original = original or Candidate(OnnxRuntimeEngine(source), trained.input, trained.output)
+    count = min(recipe.calibrate.samples, max(1, len(samples) // 2))
+    calibrated, held_out = samples.split(count, seed=recipe.calibrate.seed)
+    most = max(1, _ANSWERS_BYTES // (4 * original.answer(samples.data[0]).size))
+    answers = answers_to(
+        original,
+        samples,
+        range(min(len(samples), most)),
+        progress=progress,
+        title="asking the original",
+    )
+    warnings = suspicions(
+        answers,
+        samples.targets,
+        _ranges(original, samples, calibrated),
+        kind=original.output.kind,
+    )
+    for warning in warnings:
+        progress.say(f"warning: {warning}")
+    return Workbench(
+        trained=trained,
+        original=Subject(original, len(source), _travels_bytes(source)),
+        source_sha256=hashlib.sha256(source).hexdigest(),
+        known=Known(
+            samples=samples,
+            answers=answers,
+            held_out=held_out,
+            described=_describer(trained),
+            labels=trained.labels,
+            threshold=trained.thresholds.anomaly if trained.thresholds else None,
+        ),
+        tensors=Prepared(samples.data, calibrated, trained.input).kept(),
+        typical=[samples.data[int(index)] for index in calibrated[:100]]
+        if trained.input.picture is None
+        else (),
+        warnings=tuple(warnings),
+    )
+
+
+def _form(format_: Format, model: ir.Model, trained: TrainedModel) -> Form:
+    if format_ == "onnx":
+        data = serialized(model)
+        engine: Engine = OnnxRuntimeEngine(data)
+        return Form("model.onnx", data, Candidate(engine, trained.input, trained.output))
+    from edgekit.convert import to_tflite
+
+    data = to_tflite(model)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(data)
+        engine = LiteRtEngine(path)
+    _require_same_signature(engine, trained)
+    return Form("model.tflite", data, Candidate(engine, trained.input, trained.output))
+
+
+def _require_same_signature(engine: Engine, trained: TrainedModel) -> None:
+    """A bundle has one description of its input and output, so both formats have to fit it."""
+    given, wanted = engine.inputs[0], trained.input
+    if (given.name, given.dtype, given.shape) != (wanted.name, wanted.dtype, wanted.shape):
+        raise UnsupportedModel(
+            f"{trained.name}: as TFLite it takes {given.name} {given.dtype} {list(given.shape)}, "
+            f"as ONNX {wanted.name} {wanted.dtype} {list(wanted.shape)}: they cannot share a "
+            "bundle; leave one format out"
+        )
+    if trained.output.name not in [info.name for info in engine.outputs]:
+        raise UnsupportedModel(f"{trained.name}: as TFLite it has no {trained.output.name!r}")
+
+
+def _travels_bytes(source: bytes) -> int | None:
+    return travels_bytes(source) if len(source) <= _SQUEEZED_UP_TO_BYTES else None
+
+
+def _ranges(original: Candidate, samples: Samples, chosen: Array) -> Array:
+    """The least and the greatest number of each input, as the original takes it: `[N, 2]`."""
+    tensors = (original.tensor(samples.data[int(index)]) for index in chosen)
+    return np.array([(float(tensor.min()), float(tensor.max())) for tensor in tensors])
+
+
+def _describer(trained: TrainedModel) -> Callable[[Array], str]:
+    """What says an answer in words."""
+
+    def described(answer: Array) -> str:
+        if trained.task == "classification":
+            best = int(answer.argmax())
+            return f"{trained.labels[best]} ({answer[best]:.0%})"
+        if trained.task == "anomaly":
+            return f"score {answer[0]:.3g}"
+        return np.array2string(answer[:4], precision=3)
+
+    return described
