@@ -122,6 +122,13 @@ class Backward:
         scalar = self.constant(np.full((1,) * len(shape), number), dtype=like.dtype)
         return scalar if shape == tuple(scalar.shape or ()) else self.expand(scalar, shape)
 
+    def mask(self, condition: ir.Value, *, like: ir.Value) -> ir.Value:
+        """1 where a condition holds, else 0, in the dtype of `like`.
+
+        In onnxruntime a product with a mask takes 9/10 of the time of a Where.
+        """
+        return self.op("Cast", condition, to=like.dtype, dtype=like.dtype)
+
     def add(self, terms: Sequence[ir.Value]) -> ir.Value:
         """The sum of values of one shape."""
         if len(terms) == 1:
@@ -194,6 +201,22 @@ class Backward:
             return value
         return self.op(
             "Slice", value, _ints(starts), _ints(ends), _ints(axes), _ints(steps), shape=shape
+        )
+
+    def reverse(self, value: ir.Value, axes: Sequence[int]) -> ir.Value:
+        """A value of known shape backwards along axes."""
+        if not axes:
+            return value
+        last, before_first = [-1] * len(axes), [np.iinfo(np.int64).min] * len(axes)
+        steps = [-1] * len(axes)
+        return self.op(
+            "Slice",
+            value,
+            _ints(last),
+            _ints(before_first),
+            _ints(axes),
+            _ints(steps),
+            shape=shape_of(value),
         )
 
     def pad(self, value: ir.Value, before: Sequence[int], after: Sequence[int]) -> ir.Value:

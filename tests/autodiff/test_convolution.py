@@ -49,6 +49,18 @@ def test_conv_of_any_form(case: tuple[dict[str, np.ndarray], dict[str, object]])
     check(net, inputs)
 
 
+@given(conv_cases())
+@settings(max_examples=60, deadline=None)
+def test_conv_with_constant_weights(case: tuple[dict[str, np.ndarray], dict[str, object]]) -> None:
+    inputs, attributes = case
+
+    def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
+        return build.op("Conv", x, inputs["w"], **attributes)
+
+    del attributes["strides"]
+    check(net, {"x": inputs["x"]})
+
+
 def test_pointwise_conv_with_many_channels_and_pictures() -> None:
     inputs = {"x": normal(3, 20, 2, 2), "w": normal(30, 20, 1, 1, seed=1)}
     check(lambda build, x, w: build.op("Conv", x, w), inputs)

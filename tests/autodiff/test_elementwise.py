@@ -18,7 +18,7 @@ PAIRS = mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=4)
 def test_arithmetic_with_broadcasting(shapes: BroadcastableShapes, kind: str) -> None:
     a, b = (apart(*shape, seed=seed) for seed, shape in enumerate(shapes.input_shapes))
     if kind == "Div":
-        b = np.sign(b) * (np.abs(b) + 0.5)
+        b = np.asarray(np.sign(b) * (np.abs(b) + 0.5))
 
     def net(build: GraphBuilder, left: ir.Value, right: ir.Value) -> ir.Value:
         return build.op(kind, left, right)

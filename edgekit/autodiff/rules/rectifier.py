@@ -12,4 +12,4 @@ def relu(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
 
     The output is asked, not the input, so that an engine may still fuse the Relu into a Conv.
     """
-    return [build.op("Where", build.op("Greater", node.outputs[0], 0.0), dy, 0.0)]
+    return [build.op("Mul", dy, build.mask(build.op("Greater", node.outputs[0], 0.0), like=dy))]

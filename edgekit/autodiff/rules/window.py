@@ -84,6 +84,25 @@ class Window:
             spans.append((starts, ends))
         return spans
 
+    def mirrored(self) -> dict[str, Any] | None:
+        """The attributes of the Conv that does the same with the kernel turned.
+
+        `None` where windows move by more than one, or more zeros lie outside than a kernel spans.
+        """
+        reach = [d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True)]
+        pads = [
+            r - number
+            for outside in (self.before, self.after)
+            for r, number in zip(reach, outside, strict=True)
+        ]
+        if any(s > 1 for s in self.stride) or any(number < 0 for number in pads):
+            return None
+        return {
+            "kernel_shape": list(self.kernel),
+            "dilations": list(self.dilation),
+            "pads": pads,
+        }
+
     def transposed(self) -> dict[str, Any]:
         """The attributes of the ConvTranspose that takes the windows back to the input."""
         after = [max(number, 0) for number in self.after]
