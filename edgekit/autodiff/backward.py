@@ -18,9 +18,8 @@ _COMPARISONS = frozenset(
 )
 _ELEMENTWISE = _COMPARISONS | frozenset(
     (
-        *("Abs", "Add", "Cast", "Cos", "Div", "Erf", "Exp", "Identity", "Log", "Max", "Min"),
-        *("Mul", "Neg", "Pow", "Reciprocal", "Sigmoid", "Sign", "Sin", "Softmax", "Sqrt", "Sub"),
-        *("Sum", "Tanh", "Where"),
+        *("Abs", "Add", "Cast", "Div", "Erf", "Exp", "HardSigmoid", "Log", "Max", "Min", "Mul"),
+        *("Neg", "Pow", "Reciprocal", "Sign", "Sqrt", "Sub", "Sum", "Tanh", "Where"),
     )
 )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 import onnx_ir as ir
 
 from edgekit.autodiff.shapes import is_float
+from edgekit.graph.match import is_op
 
 
 def nodes_between(
@@ -12,7 +13,8 @@ def nodes_between(
 ) -> tuple[list[ir.Node], set[ir.Value]]:
     """The nodes between `sources` and `target`, and the values that carry a gradient.
 
-    Integers and booleans carry none: nothing is differentiable by or through them.
+    Integers and booleans carry none, save what QuantizeLinear makes and what is a rearrangement of
+    that.
 
     Args:
         graph: in topological order.
@@ -20,7 +22,7 @@ def nodes_between(
         target: what is differentiated.
 
     Returns:
-        The nodes in topological order, and the float values that depend on a source.
+        The nodes in topological order, and the values that depend on a source.
     """
     needed = _ancestors(target)
     active = set(sources)
@@ -28,11 +30,21 @@ def nodes_between(
     for node in graph:
         if node not in needed or not any(value in active for value in _reads(node)):
             continue
-        outputs = [value for value in node.outputs if is_float(value)]
+        outputs = [value for value in node.outputs if _carries(value, node, active)]
         active.update(outputs)
         if outputs:
             between.append(node)
     return between, active
+
+
+def _carries(value: ir.Value, node: ir.Node, active: set[ir.Value]) -> bool:
+    if is_float(value) or is_op(node, "QuantizeLinear"):
+        return True
+    return any(
+        given in active and not is_float(given) and given.dtype == value.dtype
+        for given in node.inputs
+        if given is not None
+    )
 
 
 def _ancestors(target: ir.Value) -> set[ir.Node]:

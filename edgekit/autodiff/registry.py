@@ -26,14 +26,23 @@ RuleOfMany: TypeAlias = Callable[[ir.Node, Gradients, Backward], Gradients]
 """From a node and the gradients of all its outputs, `None` for those that nothing depends on."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
-    "convolution": ("Conv",),
-    "elementwise": ("Add", "Div", "Mul", "Sub", "Sum"),
-    "joining": ("Concat",),
-    "matrix": ("MatMul", "Gemm"),
+    "choosing": ("Max", "Min", "Where"),
+    "convolution": ("Conv", "ConvTranspose"),
+    "elementwise": ("Add", "Div", "Mul", "Pow", "Sub", "Sum"),
+    "gathering": ("Gather", "GatherElements", "GatherND"),
+    "joining": ("Concat", "Pad", "Slice", "Split"),
+    "matrix": ("Gemm", "MatMul"),
+    "normalization": ("BatchNormalization", "InstanceNormalization", "LayerNormalization"),
     "pooling": ("AveragePool", "GlobalAveragePool", "MaxPool"),
-    "rectifier": ("Relu",),
+    "quantization": ("DequantizeLinear", "QuantizeLinear"),
+    "rectifier": ("Abs", "Clip", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu"),
     "reduction": ("ReduceMean", "ReduceSum"),
-    "reshaping": ("Flatten", "Identity", "Reshape"),
+    "reshaping": (
+        *("Cast", "Dropout", "Expand", "Flatten", "Identity", "Reshape", "Squeeze"),
+        *("Transpose", "Unsqueeze"),
+    ),
+    "resizing": ("Resize",),
+    "smooth": ("Erf", "Exp", "Gelu", "Log", "Neg", "Reciprocal", "Sigmoid", "Sqrt", "Tanh"),
     "softmax": ("LogSoftmax", "Softmax"),
 }
 """The files of `edgekit.autodiff.rules`, and the operators whose rules they hold."""

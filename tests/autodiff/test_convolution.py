@@ -69,3 +69,31 @@ def test_pointwise_conv_with_many_channels_and_pictures() -> None:
 def test_depthwise_conv() -> None:
     inputs = {"x": normal(2, 18, 5, 5), "w": normal(36, 1, 3, 3, seed=1)}
     check(lambda build, x, w: build.op("Conv", x, w, group=18, strides=[2, 2]), inputs)
+
+
+@given(conv_cases(), st.integers(0, 1), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_transposed_conv_of_any_form(
+    case: tuple[dict[str, np.ndarray], dict[str, object]], more: int, biased: bool
+) -> None:
+    inputs, attributes = case
+    group = int(str(attributes["group"]))
+    weights = inputs["w"]
+    depth = len(weights) // group
+    rank = weights.ndim - 2
+    strides = np.array(attributes["strides"])
+    if "pads" in attributes and np.all(strides > 1):
+        attributes["output_padding"] = [more] * rank
+    spans = np.array(attributes["dilations"]) * (np.array(weights.shape[2:]) - 1) + 1
+    pads = np.array(attributes.get("pads", [0] * 2 * rank)).reshape(2, rank).sum(axis=0)
+    assume(np.all(spans - pads > 0))
+    assume("pads" in attributes or np.all(spans >= strides))
+    values = {"x": normal(2, len(weights), 3, *[4] * (rank - 1)), "w": weights}
+    if biased:
+        values["b"] = normal(weights.shape[1] * group)
+    assert depth
+
+    def net(build: GraphBuilder, *operands: ir.Value) -> ir.Value:
+        return build.op("ConvTranspose", *operands, **attributes)
+
+    check(net, values, by="linear")

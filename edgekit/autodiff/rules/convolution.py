@@ -27,6 +27,20 @@ def conv(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     return dx, dw, build.sum(dy, axes, keepdims=False)
 
 
+@vjp("ConvTranspose")
+def conv_transpose(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """The gradients of a Conv with the parts of input and output swapped."""
+    x, weights = operand(node, 0), operand(node, 1)
+    window = Window.of_transposed(node, shape_of(weights)[2:])
+    group = int_of(node, "group", 1)
+    dx = build.op(
+        "Conv", window.reached(dy, build), weights, shape=shape_of(x), group=group, **window.plain()
+    )
+    dw = _by_weights(dy, weights, x, window, group, build)
+    axes = [0, *range(2, 2 + len(window.size))]
+    return dx, dw, build.sum(dy, axes, keepdims=False)
+
+
 def _by_input(
     x: ir.Value, weights: ir.Value, dy: ir.Value, window: Window, group: int, build: Backward
 ) -> ir.Value:

@@ -35,3 +35,15 @@ def div(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     share = build.op("Div", dy, b)
     db = build.sum_to_shape(build.op("Mul", share, node.outputs[0]), like=b)
     return build.sum_to_shape(share, like=a), build.op("Neg", db)
+
+
+@vjp("Pow")
+def power(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """d(a^b): dY * b * a^(b - 1), and dY * y * ln(a) where a is above 0."""
+    a, b = operand(node, 0), operand(node, 1)
+    exponent = b if b.dtype == a.dtype else build.op("Cast", b, to=a.dtype, dtype=a.dtype)
+    slope = build.op("Mul", exponent, build.op("Pow", a, build.op("Sub", exponent, 1.0)))
+    da = build.sum_to_shape(build.op("Mul", dy, slope), like=a)
+    logarithm = build.op("Log", build.op("Where", build.op("Greater", a, 0.0), a, 1.0))
+    db = build.op("Mul", build.op("Mul", dy, node.outputs[0]), logarithm)
+    return da, build.sum_to_shape(db, like=b)

@@ -52,7 +52,7 @@ def max_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     _, places = build.op_many(
         "MaxPool", x, outputs=2, dtypes=[x.dtype, ir.DataType.INT64], **attributes
     )
-    zeros = build.expand(build.constant(np.zeros(1), dtype=x.dtype), [length])
+    zeros = build.expand(build.constant(np.zeros(1), dtype=dy.dtype), [length])
     flat = build.op(
         "ScatterElements",
         zeros,

@@ -38,6 +38,18 @@ class Window:
     def of(cls, node: ir.Node, kernel: tuple[int, ...]) -> "Window":
         """The windows of a Conv, MaxPool or AveragePool node, its `auto_pad` resolved."""
         size, count = shape_of(operand(node, 0))[2:], shape_of(node.outputs[0])[2:]
+        return cls._between(node, kernel, size, count)
+
+    @classmethod
+    def of_transposed(cls, node: ir.Node, kernel: tuple[int, ...]) -> "Window":
+        """The windows of a ConvTranspose node; they lie on its output."""
+        size, count = shape_of(node.outputs[0])[2:], shape_of(operand(node, 0))[2:]
+        return cls._between(node, kernel, size, count)
+
+    @classmethod
+    def _between(
+        cls, node: ir.Node, kernel: tuple[int, ...], size: tuple[int, ...], count: tuple[int, ...]
+    ) -> "Window":
         ones = [1] * len(size)
         stride = tuple(ints_of(node, "strides") or ones)
         dilation = tuple(ints_of(node, "dilations") or ones)
@@ -55,12 +67,6 @@ class Window:
             before = tuple((ints_of(node, "pads") or [0] * 2 * len(size))[: len(size)])
         after = tuple(span - b - n for span, b, n in zip(spans, before, size, strict=True))
         return cls(size, count, kernel, stride, dilation, before, after)
-
-    @property
-    def is_pointwise(self) -> bool:
-        """Whether each window is one number, and each number of the input is in one."""
-        still = (1,) * len(self.size)
-        return self.size == self.count and self.kernel == still and self.stride == still
 
     def slices(self, x: ir.Value, build: Backward) -> list[ir.Value]:
         """For each position of the kernel the numbers under it, `[N, C, *count]`, zeros outside."""
@@ -83,6 +89,21 @@ class Window:
             ]
             spans.append((starts, ends))
         return spans
+
+    def reached(self, x: ir.Value, build: Backward) -> ir.Value:
+        """An input without the numbers at its end that no window reaches."""
+        ends = [n + min(number, 0) for n, number in zip(self.size, self.after, strict=True)]
+        axes = range(2, 2 + len(ends))
+        return build.cut(x, starts=[0] * len(ends), ends=ends, axes=axes)
+
+    def plain(self) -> dict[str, Any]:
+        """The attributes of the Conv that has these windows, on what they reach of an input."""
+        return {
+            "kernel_shape": list(self.kernel),
+            "strides": list(self.stride),
+            "dilations": list(self.dilation),
+            "pads": [*self.before, *(max(number, 0) for number in self.after)],
+        }
 
     def mirrored(self) -> dict[str, Any] | None:
         """The attributes of the Conv that does the same with the kernel turned.
