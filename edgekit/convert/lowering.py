@@ -23,7 +23,7 @@ from edgekit.convert.rule import Integers, Rule
 from edgekit.convert.tails import Tail, grid_wanted, tail_of
 from edgekit.convert.writer import Tensor, Writer
 from edgekit.errors import UnsupportedModel
-from edgekit.graph.match import is_op
+from edgekit.graph.match import is_op, static_shape
 
 _MOVES = (
     "Concat", "Flatten", "Gather", "Identity", "MaxPool", "Pad", "Reshape", "Slice", "Split",
@@ -38,15 +38,16 @@ class Lowering:
     where a reader wants it otherwise; the same conversion is made only once.
     """
 
-    def __init__(self, graph: ir.Graph, rules: Mapping[str, Rule], *, weights: str) -> None:
+    def __init__(self, model: ir.Model, rules: Mapping[str, Rule], *, weights: str) -> None:
         """Starts with the graph's inputs in place.
 
         Args:
-            graph: of a `prepared` model.
+            model: a `prepared` one.
             rules: by ONNX operator.
             weights: `float32`, or `float16` to store the weights of float layers in half.
         """
-        self.constants = Constants(graph)
+        graph = model.graph
+        self.constants = Constants(model)
         self.half_weights = weights == "float16"
         self._graph = graph
         self._rules = rules
@@ -100,12 +101,13 @@ class Lowering:
         array = self.constants.array(value) if value not in self._placed else None
         if array is not None:
             return array.shape
-        if value.shape is None or not all(isinstance(axis, int) for axis in value.shape):
+        shape = static_shape(value)
+        if shape is None:
             raise UnsupportedModel(
                 f"the shape of {value.name!r} is not known before the model runs; TFLite export "
                 "needs fixed shapes"
             )
-        return tuple(int(axis) for axis in value.shape if isinstance(axis, int))
+        return shape
 
     def stored(self, value: ir.Value, order: Order) -> Tensor:
         """A value in some order, in whatever dtype it is stored."""
@@ -143,10 +145,15 @@ class Lowering:
         return self._convert(tensor, "DEQUANTIZE", np.dtype(np.float32), None)
 
     def quantized(self, tensor: Tensor, grid: Grid | None = None) -> Tensor:
-        """A tensor as int8 on a grid, or on its own."""
+        """A tensor as int8 on a grid, or on its own.
+
+        From grid to grid it goes by float32: XNNPACK's own step has a factor of only 8 bits.
+        """
         grid = grid or tensor.grid
         if tensor.dtype == np.int8 and tensor.grid == grid:
             return tensor
+        if tensor.grid not in (None, grid):
+            tensor = self._convert(tensor, "DEQUANTIZE", np.dtype(np.float32), None)
         return self._convert(tensor, "QUANTIZE", np.dtype(np.int8), grid)
 
     def _convert(

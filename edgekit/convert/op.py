@@ -17,6 +17,7 @@ from edgekit.convert.tails import Tail
 from edgekit.convert.versions import Version
 from edgekit.convert.writer import Tensor
 from edgekit.errors import UnsupportedModel
+from edgekit.graph.match import float_of, input_of, int_of, ints_of, string_of
 
 if TYPE_CHECKING:
     from edgekit.convert.lowering import Lowering
@@ -85,7 +86,7 @@ class Op:
 
     def input(self, index: int) -> ir.Value | None:
         """An input, `None` where the node leaves it out."""
-        return self.node.inputs[index] if index < len(self.node.inputs) else None
+        return input_of(self.node, index)
 
     def value(self, index: int) -> ir.Value:
         """An input that must be there."""
@@ -213,19 +214,20 @@ class Op:
 
     def ints(self, name: str, default: Sequence[int]) -> tuple[int, ...]:
         """An integer-list attribute."""
-        return tuple(int(number) for number in self.node.attributes.get_ints(name, default))
+        found = ints_of(self.node, name)
+        return tuple(default if found is None else found)
 
     def integer(self, name: str, default: int) -> int:
         """An integer attribute."""
-        return self.node.attributes.get_int(name, default)
+        return int_of(self.node, name, default)
 
     def real(self, name: str, default: float) -> float:
         """A float attribute."""
-        return self.node.attributes.get_float(name, default)
+        return float_of(self.node, name, default)
 
     def text(self, name: str, default: str) -> str:
         """A text attribute."""
-        return self.node.attributes.get_string(name, default)
+        return string_of(self.node, name, default)
 
     def unsupported(self, why: str) -> UnsupportedModel:
         """The error of a node that cannot be written: `raise op.unsupported("with 3 inputs")`."""

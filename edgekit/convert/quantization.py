@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from edgekit.array import Array
 from edgekit.errors import UnsupportedModel
-from edgekit.graph.match import constant
+from edgekit.graph.match import constant, input_of, int_of
 
 _SHIFT = 128
 
@@ -131,14 +131,12 @@ class QuantizedConstant:
         return numbers.reshape(shape)
 
 
-def quantized_constant(node: ir.Node, integers: Array) -> QuantizedConstant | None:
-    """What a DequantizeLinear of constant integers gives, if its scale is constant too."""
-    scale = constant(node.inputs[1])
-    if scale is None:
-        return None
-    zero_point = constant(node.inputs[2]) if len(node.inputs) > 2 else None
-    block = node.attributes.get_int("block_size", 0)
-    axis = node.attributes.get_int("axis", 1)
+def quantized_constant(
+    node: ir.Node, integers: Array, scale: Array, zero_point: Array | None
+) -> QuantizedConstant:
+    """What a DequantizeLinear of these constants gives."""
+    block = int_of(node, "block_size", 0)
+    axis = int_of(node, "axis", 1)
     return QuantizedConstant(
         integers,
         scale,
@@ -150,13 +148,13 @@ def quantized_constant(node: ir.Node, integers: Array) -> QuantizedConstant | No
 
 def stored_dtype(node: ir.Node) -> np.dtype[Any]:
     """The dtype of the integers that a QuantizeLinear gives or a DequantizeLinear takes."""
-    zero_point = node.inputs[2] if len(node.inputs) > 2 else None
+    zero_point = input_of(node, 2)
     value = node.inputs[0] if node.op_type == "DequantizeLinear" else node.outputs[0]
     for known in (value, zero_point):
         if known is not None and known.dtype is not None:
             return known.dtype.numpy()
-    declared = node.attributes.get_int("output_dtype", 0)
-    return ir.DataType(declared or ir.DataType.UINT8).numpy()
+    declared = int_of(node, "output_dtype", ir.DataType.UINT8)
+    return ir.DataType(declared).numpy()
 
 
 def scalars(node: ir.Node) -> tuple[float, int]:
@@ -166,7 +164,8 @@ def scalars(node: ir.Node) -> tuple[float, int]:
         UnsupportedModel: they are not constant, or one a channel.
     """
     scale = constant(node.inputs[1])
-    zero_point = constant(node.inputs[2]) if len(node.inputs) > 2 else np.zeros((), np.uint8)
+    stored = input_of(node, 2)
+    zero_point = np.zeros((), np.uint8) if stored is None else constant(stored)
     if scale is None or zero_point is None or scale.size != 1:
         raise UnsupportedModel(
             f"node {node.name!r} ({node.op_type}): TFLite quantises an activation by one constant "

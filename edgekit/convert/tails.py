@@ -9,7 +9,7 @@ import onnx_ir as ir
 from edgekit.convert.constants import Constants
 from edgekit.convert.quantization import Grid, grid_of
 from edgekit.convert.rule import Rule
-from edgekit.graph.match import is_op, only_reader
+from edgekit.graph.match import input_of, is_op, only_reader
 
 _FUSED_CLIPS = {(0.0, np.inf): "RELU", (0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
 
@@ -62,7 +62,7 @@ def clip_bounds(node: ir.Node, constants: Constants) -> tuple[float, float] | No
         return 0.0, np.inf
     bounds = [-np.inf, np.inf]
     for index in (1, 2):
-        value = node.inputs[index] if len(node.inputs) > index else None
+        value = input_of(node, index)
         if value is not None:
             array = constants.array(value)
             if array is None:

@@ -32,8 +32,7 @@ def to_tflite(model: ir.Model, *, weights: Weights = "float32", check: bool = Tr
         UnsupportedModel: an operator, or what a node asks of it, has no form in TFLite; or the
             result disagrees with onnxruntime.
     """
-    graph = prepared(model).graph
-    lowering = Lowering(graph, RULES, weights=weights)
+    lowering = Lowering(prepared(model), RULES, weights=weights)
     data = lowering.run({"edgekit_version": __version__})
     if check:
         require_agreement(model, data, half_weights=weights == "float16")

@@ -17,7 +17,7 @@ from edgekit.convert.layout import (
 )
 from edgekit.convert.op import Op, Placed
 from edgekit.convert.writer import Tensor
-from edgekit.graph.match import is_op
+from edgekit.graph.match import input_of, int_of, is_op
 
 
 def identity(op: Op) -> None:
@@ -103,12 +103,12 @@ def _goes_to_products(op: Op) -> bool:
         return is_pair and ends_in_products(node.outputs[0])
 
     def reads_rows(node: ir.Node) -> bool:
-        weights = op.lowering.constants.array(node.inputs[1]) if len(node.inputs) > 1 else None
+        weights = op.lowering.constants.array(input_of(node, 1))
         return (
             is_op(node, "Gemm", "MatMul")
             and weights is not None
             and weights.ndim == 2
-            and not node.attributes.get_int("transA", 0)
+            and not int_of(node, "transA", 0)
         )
 
     return ends_in_products(op.node.outputs[0])
