@@ -22,7 +22,8 @@ def show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
     if as_json:
         show.json_document(report)
         return
-    show.table([report.columns(), *report.rows()], right=(1, 2), header=True)
+    numbers = range(1, 2 + len(report.artifacts))
+    show.table([report.columns(), *report.rows()], right=numbers, header=True)
     for what, value in report.facts.items():
         click.echo(f"{what}: {value:.4g}" if isinstance(value, float) else f"{what}: {value}")
     for warning in report.warnings:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.array import Array
 from edgekit.bundle import Measured
-from edgekit.bundle.manifest import EngineName
+from edgekit.bundle.manifest import EngineName, OutputKind
 from edgekit.compress.answers import Candidate, answers_to
 from edgekit.compress.data import Samples
 from edgekit.compress.progress import Progress
@@ -24,6 +24,7 @@ from edgekit.runtime.timing import Ratio, interleaved, ratio
 
 _ROUNDS = 60
 _CLASSES_SHOWN = 20
+_FEWEST_OF_CLASS = 3
 
 
 class Flip(msgspec.Struct, frozen=True):
@@ -48,7 +49,7 @@ class Flip(msgspec.Struct, frozen=True):
 
 
 class ClassChange(msgspec.Struct, frozen=True):
-    """Right answers among the samples of one class.
+    """Right answers among the samples of one class that has a few.
 
     Without labels the original's answers are the classes, and all of them are right.
     """
@@ -205,7 +206,7 @@ def _against(
         top5=_difference(artifact, answers, known, 5),
         latency=Spread(latency.median, latency.low, latency.high),
         milliseconds=milliseconds,
-        changed=tuple(_flip(int(i), answers, known, kind) for i in judged if not same[i]),
+        changed=_flips(judged[~same[judged]], answers, known, kind),
         classes=_class_changes(answers, known) if kind in ("scores", "logits") else (),
     )
 
@@ -240,7 +241,14 @@ def _difference(subject: Subject, answers: Array, known: Known, k: int) -> Diffe
     return None if before is None or after is None else paired_difference(before, after)
 
 
-def _flip(index: int, answers: Array, known: Known, kind: str) -> Flip:
+def _flips(indices: Array, answers: Array, known: Known, kind: OutputKind) -> tuple[Flip, ...]:
+    """Lost right answers first, then won ones."""
+    order = {"lost": 0, "won": 1, "neither": 2, None: 3}
+    flips = [_flip(int(index), answers, known, kind) for index in indices]
+    return tuple(sorted(flips, key=lambda flip: order[flip.effect]))
+
+
+def _flip(index: int, answers: Array, known: Known, kind: OutputKind) -> Flip:
     targets = known.samples.targets
     target = -1 if targets is None or kind not in ("scores", "logits") else int(targets[index])
     was, is_now = known.answers[index], answers[index]
@@ -278,7 +286,11 @@ def _class_changes(answers: Array, known: Known) -> tuple[ClassChange, ...]:
         )
         for number in np.unique(truth)
     ]
-    lost = [change for change in changes if change.is_now < change.was]
+    lost = [
+        change
+        for change in changes
+        if change.is_now < change.was and change.samples >= _FEWEST_OF_CLASS
+    ]
     return tuple(sorted(lost, key=lambda change: change.is_now - change.was)[:_CLASSES_SHOWN])
 
 

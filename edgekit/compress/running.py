@@ -31,7 +31,7 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         do: the step; `start` is the model with its preprocessing and head in the graph.
-        settings: as the recipe has them.
+        settings: those of the recipe that are not the defaults.
         seconds: how long it took.
         size_bytes: the ONNX file.
         travels_bytes: the same compressed; `None` where that would take minutes.
@@ -80,12 +80,17 @@ def run_steps(
             model = run_step(step, model, tensors, progress=progress)
         except UnsupportedModel as error:
             raise UnsupportedModel(f"{trained.name}: {name_of(step)}: {error}") from error
-        settings = {key: value for key, value in msgspec.to_builtins(step).items() if key != "do"}
         record = StepDone(
-            do=name_of(step), settings=settings, seconds=round(perf_counter() - started, 2)
+            do=name_of(step), settings=_settings(step), seconds=round(perf_counter() - started, 2)
         )
         done.append(_measured(model, trained, known, record, progress))
     return model, done
+
+
+def _settings(step: Step) -> dict[str, Any]:
+    """What the recipe says of a step beyond its defaults."""
+    chosen, usual = msgspec.to_builtins(step), msgspec.to_builtins(type(step)())
+    return {key: value for key, value in chosen.items() if key != "do" and value != usual.get(key)}
 
 
 def serialized(model: ir.Model) -> bytes:

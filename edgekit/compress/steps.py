@@ -1,6 +1,6 @@
 """The steps of a recipe: the settings of each, and the function that does it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Annotated, Literal
 
@@ -53,7 +53,7 @@ class FineTune(_Step, frozen=True, kw_only=True, tag="finetune"):
 
 Step = Quantize | PruneChannels | Distill | FineTune
 
-_FUNCTIONS: dict[type, str] = {
+_FUNCTIONS: dict[type[Step], str] = {
     Quantize: "edgekit.compress.quantize:quantize",
     PruneChannels: "edgekit.compress.prune:prune_channels",
 }
@@ -62,6 +62,18 @@ _FUNCTIONS: dict[type, str] = {
 def name_of(step: Step) -> str:
     """What a recipe calls a step."""
     return str(type(step).__struct_config__.tag)
+
+
+def runnable_steps() -> dict[str, type[Step]]:
+    """The steps that this edgekit can do, by what a recipe calls them."""
+    return {str(kind.__struct_config__.tag): kind for kind in _FUNCTIONS}
+
+
+def function_of(kind: type[Step]) -> Callable[..., ir.Model]:
+    """What does a step: ``(model, tensors, *, progress, **settings) -> model``."""
+    module, _, name = _FUNCTIONS[kind].partition(":")
+    function: Callable[..., ir.Model] = getattr(import_module(module), name)
+    return function
 
 
 def run_step(
@@ -78,12 +90,8 @@ def run_step(
     Raises:
         EdgekitError: the step cannot be done to this model.
     """
-    module, _, function = _FUNCTIONS[type(step)].partition(":")
     settings = {name: getattr(step, name) for name in step.__struct_fields__}
-    done: ir.Model = getattr(import_module(module), function)(
-        model, tensors, **settings, progress=progress
-    )
-    return done
+    return function_of(type(step))(model, tensors, **settings, progress=progress)
 
 
 def require_runnable(steps: Sequence[Step], *, where: str) -> None:

@@ -133,6 +133,7 @@ def set_up(
         has_targets=samples.targets is not None,
         where="recipe",
     )
+    _name_nodes(trained.model)
     source = source or serialized(trained.model)
     original = original or Candidate(OnnxRuntimeEngine(source), trained.input, trained.output)
     count = min(recipe.calibrate.samples, max(1, len(samples) // 2))
@@ -171,6 +172,12 @@ def set_up(
         else (),
         warnings=tuple(warnings),
     )
+
+
+def _name_nodes(model: ir.Model) -> None:
+    """Gives nameless nodes their output's name, so that layers are known by one name throughout."""
+    for node in model.graph:
+        node.name = node.name or node.outputs[0].name
 
 
 def _form(format_: Format, model: ir.Model, trained: TrainedModel) -> Form:

@@ -28,6 +28,7 @@ def report_html(report: Report, pictures: Mapping[int, str]) -> str:
     template = files("edgekit.compress.report").joinpath("page.html.jinja").read_text("utf-8")
     return environment.from_string(template).render(
         report=report,
+        numbers=range(1, 2 + len(report.artifacts)),
         headline=charts.headline(report),
         layers=charts.layer_bars(report),
         sensitivity=charts.sensitivity_bars(report),

@@ -16,14 +16,12 @@ _QUALITY = 60
 def thumbnails(report: Report, samples: Samples) -> dict[int, str]:
     """Small WebP pictures as data URIs, by the sample's index; none for samples that aren't RGB.
 
-    At most 60, of about 3 kB each: those that lost a right answer come first.
+    At most 60, of about 3 kB each.
     """
-    order = {"lost": 0, "won": 1, "neither": 2, None: 1}
-    flips = {flip.index: flip for artifact in report.artifacts for flip in artifact.changed}
-    chosen = sorted(flips.values(), key=lambda flip: order[flip.effect])[:_MOST]
+    changed = [flip.index for artifact in report.artifacts for flip in artifact.changed]
     found = {}
-    for flip in chosen:
-        picture = samples.data[flip.index]
+    for index in list(dict.fromkeys(changed))[:_MOST]:
+        picture = samples.data[index]
         if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8:
             return {}
         scale = _SIDE / max(picture.shape[:2])
@@ -32,5 +30,5 @@ def thumbnails(report: Report, samples: Samples) -> dict[int, str]:
         small = cv2.resize(picture[:, :, ::-1], size, interpolation=how)
         done, data = cv2.imencode(".webp", small, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
         if done:
-            found[flip.index] = "data:image/webp;base64," + b64encode(data.tobytes()).decode()
+            found[index] = "data:image/webp;base64," + b64encode(data.tobytes()).decode()
     return found

@@ -21,70 +21,65 @@ def rows(
 ) -> list[tuple[str, ...]]:
     """What, the original, each artifact, and how they compare.
 
+    How an artifact compares is in the last column; where there are several, in a row of its own.
+
     Args:
         original: the original's figures.
         milliseconds: its time for one sample.
         artifacts: at least one.
         held_out: over how many samples agreement was counted.
     """
+    found: list[tuple[str, ...]] = []
 
-    def row(title: str, was: str, shown: _Cell, compared: _Cell = _nothing) -> tuple[str, ...]:
+    def add(title: str, was: str, shown: _Cell, compared: _Cell = _nothing) -> None:
+        cells, more = map(shown, artifacts), [compared(artifact) for artifact in artifacts]
         if len(artifacts) == 1:
-            return (title, was, shown(artifacts[0]), compared(artifacts[0]))
-        both = ((shown(artifact), compared(artifact)) for artifact in artifacts)
-        return (title, was, *(f"{text} ({more})" if more else text for text, more in both))
+            found.append((title, was, *cells, *more))
+            return
+        found.append((title, was, *cells))
+        if any(more):
+            found.append(("", "", *more))
 
-    found = [
-        row(
-            "model file",
-            kilobytes(original.size_bytes),
-            lambda found: kilobytes(found.measured.size_bytes),
-            lambda found: _share(found.measured.size_bytes, original.size_bytes),
-        ),
-        row(
-            "model file under xz",
-            kilobytes(original.travels_bytes),
-            lambda found: kilobytes(found.measured.travels_bytes),
-            lambda found: _share(found.measured.travels_bytes, original.travels_bytes),
-        ),
-    ]
-    samples = original.samples
+    def share(of: Callable[[Measured], int | None]) -> _Cell:
+        return lambda found: _share(of(found.measured), of(original))
+
+    add(
+        "model file",
+        kilobytes(original.size_bytes),
+        lambda found: kilobytes(found.measured.size_bytes),
+        share(lambda measured: measured.size_bytes),
+    )
+    add(
+        "model file under xz",
+        kilobytes(original.travels_bytes),
+        lambda found: kilobytes(found.measured.travels_bytes),
+        share(lambda measured: measured.travels_bytes),
+    )
+    samples = f"{original.samples} samples"
     if original.top1 is not None:
-        found.append(
-            row(
-                f"top-1, {samples} samples",
-                percent(original.top1),
-                lambda found: percent(found.measured.top1),
-                lambda found: points(found.top1),
-            )
+        add(
+            f"top-1, {samples}",
+            percent(original.top1),
+            lambda found: percent(found.measured.top1),
+            lambda found: points(found.top1),
         )
     if original.top5 is not None:
-        found.append(
-            row(
-                f"top-5, {samples} samples",
-                percent(original.top5),
-                lambda found: percent(found.measured.top5),
-                lambda found: points(found.top5),
-            )
+        add(
+            f"top-5, {samples}",
+            percent(original.top5),
+            lambda found: percent(found.measured.top5),
+            lambda found: points(found.top5),
         )
-    found.append(
-        row(f"agreement, {held_out} held out", "", lambda found: percent(found.measured.agreement))
-    )
+    add(f"agreement, {held_out} held out", "", lambda found: percent(found.measured.agreement))
     if artifacts[0].measured.kl is not None:
-        found.append(
-            row(
-                "KL divergence", "", lambda found: f"{found.measured.kl or 0:.4f}", lambda _: "nats"
-            )
-        )
-    return [
-        *found,
-        row(
-            "time, 1 thread",
-            f"{milliseconds:.2f} ms",
-            lambda found: f"{found.milliseconds:.2f} ms",
-            _speed,
-        ),
-    ]
+        add("KL divergence, nats", "", lambda found: f"{found.measured.kl or 0:.4f}")
+    add(
+        "time, 1 thread",
+        f"{milliseconds:.2f} ms",
+        lambda found: f"{found.milliseconds:.2f} ms",
+        _speed,
+    )
+    return found
 
 
 def kilobytes(size_bytes: int | None) -> str:
@@ -102,7 +97,7 @@ def points(difference: Difference | None) -> str:
     if difference is None:
         return ""
     change, low, high = (100 * value for value in difference)
-    return f"{change:+.1f} points (95 %: {low:+.1f} to {high:+.1f})"
+    return f"{change:+.1f} points ({low:+.1f} to {high:+.1f})"
 
 
 def _nothing(_: Against) -> str:
