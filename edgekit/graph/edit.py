@@ -35,9 +35,18 @@ def add_initializer(model: ir.Model, name: str, array: Array) -> ir.Value:
     return add_tensor(model, name, ir.tensor(np.asarray(array, order="C")))
 
 
-def add_tensor(model: ir.Model, name: str, tensor: ir.TensorProtocol) -> ir.Value:
-    """A new initialiser that holds a tensor of any type, which need not be in memory."""
-    tensor.name = unique_name(model, name)
+def add_tensor(
+    model: ir.Model, name: str, tensor: ir.TensorProtocol, *, name_is_free: bool = False
+) -> ir.Value:
+    """A new initialiser that holds a tensor of any type, which need not be in memory.
+
+    Args:
+        model: changed in place.
+        name: what to call it; a number is added if the name is taken.
+        tensor: is given that name too.
+        name_is_free: whether the caller knows that, which saves looking through the graph.
+    """
+    tensor.name = name if name_is_free else unique_name(model, name)
     value = ir.Value(
         name=tensor.name,
         const_value=tensor,
@@ -189,7 +198,7 @@ def prune_unused(model: ir.Model) -> bool:
 
 def unique_name(model: ir.Model, name: str) -> str:
     """`name`, or `name_1`, `name_2` ... if a value of any of the model's graphs has it."""
-    taken = set(_value_names(model))
+    taken = set(_value_names(model.graph))
     free, number = name, 0
     while free in taken:
         number += 1
@@ -204,12 +213,19 @@ def _name_outputs(model: ir.Model, nodes: Sequence[ir.Node], *, after: ir.Value)
                 value.name = unique_name(model, f"{after.name}_{node.op_type}")
 
 
-def _value_names(model: ir.Model) -> Iterator[str | None]:
-    for graph in model.graphs():
-        yield from graph.initializers
-        yield from (value.name for value in graph.inputs)
-        for node in graph:
-            yield from (value.name for value in node.outputs)
+def _value_names(graph: ir.Graph) -> Iterator[str | None]:
+    yield from graph.initializers
+    for value in graph.inputs:
+        yield value.name
+    for node in graph:
+        for value in node.outputs:
+            yield value.name
+        for attribute in node.attributes.values():
+            if attribute.type == ir.AttributeType.GRAPH:
+                yield from _value_names(attribute.as_graph())
+            elif attribute.type == ir.AttributeType.GRAPHS:
+                for inner in attribute.as_graphs():
+                    yield from _value_names(inner)
 
 
 def _identity_before(node: ir.Node, value: ir.Value) -> ir.Value:

@@ -8,12 +8,11 @@ from onnx import version_converter
 from onnx_ir.convenience import get_const_tensor
 
 from edgekit.errors import InputError, UnsupportedModel
-from edgekit.graph.build import OPSET
-from edgekit.graph.match import is_op
+from edgekit.graph.build import IR_VERSION, OPSET
+from edgekit.graph.match import LAYERS, is_op
 from edgekit.graph.shapes import BIG_BYTES
 
 _TYPICAL_SIDE = 224
-_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LSTM", "GRU", "RNN")
 
 
 def raise_opset(model: ir.Model) -> ir.Model:
@@ -34,6 +33,7 @@ def raise_opset(model: ir.Model) -> ir.Model:
         if value.const_value is not None and value.const_value.nbytes > BIG_BYTES
     }
     bare = model.clone()
+    bare.ir_version = max(model.ir_version or 0, IR_VERSION)  # initialisers need not be inputs
     inputs = len(bare.graph.inputs)
     for name in aside:
         bare.graph.inputs.append(bare.graph.initializers.pop(name))
@@ -44,9 +44,10 @@ def raise_opset(model: ir.Model) -> ir.Model:
         raise UnsupportedModel(
             f"cannot be raised from opset {opset} to {OPSET}: {reason[0][:300]}"
         ) from error
-    weights = raised.graph.inputs[inputs:]
-    del raised.graph.inputs[inputs:]
-    for value in weights:
+    values = list(raised.graph.inputs)
+    raised.graph.inputs.clear()  # a slice deleted would leave its values marked as inputs
+    raised.graph.inputs.extend(values[:inputs])
+    for value in values[inputs:]:
         value.const_value = aside[str(value.name)]
         raised.graph.register_initializer(value)
     return raised
@@ -99,10 +100,12 @@ def _require_finite(value: ir.Value, tensor: ir.TensorProtocol) -> None:
     if not tensor.dtype.is_floating_point():
         return
     array = tensor.numpy()
+    if isinstance(tensor, ir.ExternalTensor):
+        tensor.release()  # gives its pages back once this array is gone
     if np.isfinite(array.sum(dtype=np.float64)):  # without a mask as large as the weights
         return
     flat = np.asarray(array, np.float64) if array.dtype.kind != "f" else array
-    is_weight = any(is_op(node, *_LAYERS) for node, _ in value.uses())
+    is_weight = any(is_op(node, *LAYERS) for node, _ in value.uses())
     for kind, is_bad in (("NaN", np.isnan(flat)), ("infinite", np.isinf(flat))):
         count = int(is_bad.sum())
         if count and (kind == "NaN" or is_weight):

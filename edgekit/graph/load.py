@@ -6,7 +6,7 @@ from pathlib import Path
 import onnx
 import onnx_ir as ir
 from google.protobuf.message import DecodeError
-from onnx import checker
+from onnx import checker, helper
 from onnx_ir.passes.common import InlinePass, RemoveInitializersFromInputsPass
 
 from edgekit.errors import InputError, UnsupportedModel
@@ -78,12 +78,12 @@ def canonical(
         raise UnsupportedModel(f"{where}: the tensor {name!r} is sparse; export it as a dense one")
     try:
         graph = ir.from_proto(model)
-        graph.ir_version = max(graph.ir_version or 0, IR_VERSION)
         RemoveInitializersFromInputsPass()(graph)
         if graph.functions:
             InlinePass()(graph)
         require_finite_weights(graph)
         graph = raise_opset(graph)
+        graph.ir_version = max(IR_VERSION, _least_ir_version(graph))
         fix_input_shapes(graph, input_shape)
         simplify(graph)
     except (InputError, UnsupportedModel) as error:
@@ -100,6 +100,12 @@ def _require_known_operators(model: onnx.ModelProto, path: Path) -> None:
                 f"{node.domain}::{node.op_type}, which is not a standard one; "
                 "export the model without custom operators"
             )
+
+
+def _least_ir_version(model: ir.Model) -> int:
+    """The oldest file format for the model's opsets: an engine may not know the newest."""
+    opsets = [helper.make_opsetid(*entry) for entry in model.opset_imports.items()]
+    return int(helper.find_min_ir_version_for(opsets, ignore_unknown=True))
 
 
 def _first_line(error: BaseException) -> str:

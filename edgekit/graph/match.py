@@ -7,6 +7,9 @@ import onnx_ir as ir
 
 from edgekit.array import Array
 
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "LSTM", "GRU", "RNN")
+"""The operators whose inputs from the second on are weights, where they are constant."""
+
 
 def is_op(node: ir.Node | None, *kinds: str) -> bool:
     """Whether a node is a standard operator of one of these kinds."""

@@ -40,6 +40,7 @@ class _Maker:
         self.rng = rng
         self.clutter = clutter
         self.build = GraphBuilder("net")
+        self.copies = 0
 
     def net(self, name: str) -> ir.Model:
         self.build = GraphBuilder(name)
@@ -63,7 +64,7 @@ class _Maker:
         classes = int(self.rng.integers(2, 6))
         value = self._dense(value, features, classes)
         if self._chance(0.6):
-            value = self.build.op("Softmax", value, axis=1)
+            value = self._softmax(value, classes)
         return infer_shapes(self.build.finish(out=(value, np.float32, (1, classes))))
 
     def _conv(self, value: ir.Value, channels: int, side: int) -> tuple[ir.Value, int, int]:
@@ -137,6 +138,14 @@ class _Maker:
             return self.build.op("Gemm", value, weights.T.copy(), bias, transB=1)
         return self.build.op("Gemm", value, weights, bias, alpha=0.5, beta=2.0)
 
+    def _softmax(self, value: ir.Value, classes: int) -> ir.Value:
+        if not self.clutter or self._chance(0.6):
+            return self.build.op("Softmax", value, axis=1)
+        picture = np.array([1, classes, 1, 1])
+        scaled = self.build.op("LeakyRelu", self.build.op("Reshape", value, picture), alpha=0.5)
+        made = self.build.op("Softmax", self.build.op("Flatten", scaled, axis=1), axis=1)
+        return self.build.op("Squeeze", self.build.op("Reshape", made, picture), np.array([2, 3]))
+
     def _head(self, value: ir.Value, channels: int, side: int) -> tuple[ir.Value, int]:
         if self._chance(0.5):
             pooled = self.build.op("GlobalAveragePool", value)
@@ -158,6 +167,9 @@ class _Maker:
         if not self.clutter or self._chance(0.4):
             return value
         spread = self.rng.uniform(0.5, 2, (2, channels)).astype(np.float32)
+        if self._chance(0.2):
+            scaled = self.build.op("Mul", value, spread[0].reshape(1, channels, 1, 1))
+            return self.build.op("Add", scaled, spread[1].reshape(channels, 1, 1))
         gamma, beta, mean = spread[0], self._numbers(channels), self._numbers(channels)
         return self.build.op("BatchNormalization", value, gamma, beta, mean, spread[1])
 
@@ -191,7 +203,14 @@ class _Maker:
                 "Transpose", build.op("Transpose", value, perm=order), perm=[0, 3, 1, 2]
             ),
             lambda: build.op("Add", value, np.float32(0)),
+            lambda: build.op("Mean", build.op("Relu", value), build.op("Relu", value)),
+            lambda: build.op("Max", value, self._copy(each), self._copy(each)),
         )()
+
+    def _copy(self, array: Array) -> ir.Value:
+        """A constant that is stored though an equal one may be."""
+        self.copies += 1
+        return self.build.constant(array, name=f"copy_{self.copies}")
 
     def _weights(self, shape: tuple[int, ...]) -> Array:
         """Weights that keep numbers near 1; with clutter, some channels are all zero."""

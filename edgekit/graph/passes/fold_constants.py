@@ -10,7 +10,7 @@ from onnx_ir.traversal import RecursiveGraphIterator
 from edgekit.array import Array
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.edit import add_tensor, unique_name
-from edgekit.graph.match import constant, int_of, is_op, static_shape
+from edgekit.graph.match import LAYERS, constant, int_of, is_op, static_shape
 from edgekit.graph.passes.graph_pass import GraphPass
 from edgekit.graph.session import open_session
 
@@ -31,8 +31,8 @@ class FoldConstants(GraphPass):
 
     They are computed by ONNX Runtime itself. Leaves alone what is random, what has a subgraph,
     public outputs, DequantizeLinear (which keeps weights small), what blows its input up to more
-    than 64 KiB or to an unknown size, and what ONNX Runtime cannot compute. Constants of subgraphs
-    move to the main graph.
+    than 64 KiB or to an unknown size unless it is a layer's weights, and what ONNX Runtime cannot
+    compute. Constants of subgraphs move to the main graph.
     """
 
     def rewrite_all(self, model: ir.Model) -> bool:
@@ -58,8 +58,6 @@ class FoldConstants(GraphPass):
         if tensor is None or node.outputs[0].is_graph_output():
             return False
         _replace(model, node.outputs[0], tensor)
-        assert node.graph is not None
-        node.graph.remove(node, safe=True)
         return True
 
 
@@ -112,6 +110,8 @@ def _is_foldable(node: ir.Node) -> bool:
     if is_op(node, "DequantizeLinear"):
         return False
     value = node.outputs[0]
+    if any(index and is_op(reader, *LAYERS) for reader, index in value.uses()):
+        return True
     shape = static_shape(value)
     if shape is None or value.dtype is None:
         return not is_op(node, *_EXPANDING)
@@ -196,7 +196,13 @@ def _run(
 
 
 def _replace(model: ir.Model, value: ir.Value, tensor: ir.TensorProtocol) -> None:
-    """Lets an initialiser of the same name take a value's place."""
-    name = str(value.name)
-    value.name = unique_name(model, f"{name}_before")
-    value.replace_all_uses_with(add_tensor(model, name, tensor))
+    """Lets an initialiser of the same name take a value's place; removes the node if it can."""
+    node, name = value.producer(), str(value.name)
+    assert node is not None
+    assert node.graph is not None
+    is_main, is_alone = node.graph is model.graph, len(node.outputs) == 1
+    value.name = None if is_main and is_alone else unique_name(model, f"{name}_before")
+    constant = add_tensor(model, name, tensor, name_is_free=is_main)
+    value.replace_all_uses_with(constant)
+    if is_alone:
+        node.graph.remove(node, safe=True)

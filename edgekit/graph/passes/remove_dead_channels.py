@@ -38,7 +38,10 @@ class RemoveDeadChannels(GraphPass):
         dead = np.zeros(0, np.int64) if flow is None else _dead(layer, flow)
         if flow is None or not len(dead):
             return False
-        _cut(model, layer, flow, dead)
+        biases = _biases(flow, dead)
+        if biases is None:
+            return False
+        _cut(model, layer, flow, dead, biases)
         return True
 
 
@@ -53,7 +56,7 @@ def _dead(layer: Affine, flow: Flow) -> Array:
     """Which channels every reader can do without."""
     dead = np.ones(layer.outputs, bool)
     for reading in flow.readings:
-        is_read = _weights_of(reading, np.arange(layer.outputs)).any(axis=(1, 2))
+        is_read = _is_read(reading, layer.outputs)
         known = reading.constants == 0
         if not reading.layer.has_padding:
             known |= np.isfinite(reading.constants)
@@ -65,16 +68,31 @@ def _dead(layer: Affine, flow: Flow) -> Array:
     return np.flatnonzero(dead)
 
 
-def _weights_of(reading: Reading, channels: Array) -> Array:
-    """The reader's weights of these channels: [channels, anything, outputs]."""
+def _is_read(reading: Reading, channels: int) -> Array:
+    """Bool [channels]: whether the reader has a weight other than zero for a channel."""
     layer = reading.layer
-    columns = reading.place.columns(channels)
-    weights = np.take(layer.weights, columns, axis=1 - layer.output_axis)
-    by_channel = np.moveaxis(weights, (1 - layer.output_axis, layer.output_axis), (0, -1))
-    return by_channel.reshape(len(channels), -1, layer.outputs)
+    others = tuple(axis for axis in range(layer.rank) if axis != 1 - layer.output_axis)
+    is_read = np.asarray(layer.weights.any(axis=others))
+    columns = is_read[reading.place.columns(np.arange(channels))]
+    return np.asarray(columns.reshape(channels, -1).any(axis=1))
 
 
-def _cut(model: ir.Model, layer: Affine, flow: Flow, dead: Array) -> None:
+def _biases(flow: Flow, dead: Array) -> dict[ir.Node, Array] | None:
+    """What each reader's bias becomes, or `None` where its type cannot hold it."""
+    biases: dict[ir.Node, Array] = {}
+    for reading in flow.readings:
+        layer = reading.layer
+        bias = biases.get(layer.node, layer.bias) + _constant_share(reading, dead)
+        with np.errstate(over="ignore"):
+            if not np.isfinite(bias.astype(layer.weights.dtype)).all():
+                return None
+        biases[layer.node] = bias
+    return biases
+
+
+def _cut(
+    model: ir.Model, layer: Affine, flow: Flow, dead: Array, biases: dict[ir.Node, Array]
+) -> None:
     for node in flow.reshapes:
         batch = static_shape(node.outputs[0]) or (1,)
         set_constant(model, node, 1, np.array([batch[0], -1], np.int64))
@@ -84,13 +102,9 @@ def _cut(model: ir.Model, layer: Affine, flow: Flow, dead: Array) -> None:
         weights, bias = depthwise.weights, depthwise.bias
         depthwise.store(model, np.delete(weights, columns, 0), np.delete(bias, columns))
         depthwise.node.attributes.add(ir.AttrInt64("group", len(weights) - len(columns)))
-    bias_of: dict[ir.Node, Array] = {}
-    for reading in flow.readings:
-        node = reading.layer.node
-        bias_of[node] = bias_of.get(node, reading.layer.bias) + _constant_share(reading, dead)
     for reader, columns in _together([(r.layer, r.place) for r in flow.readings], dead):
         weights = np.delete(reader.weights, columns, 1 - reader.output_axis)
-        reader.store(model, weights, bias_of[reader.node])
+        reader.store(model, weights, biases[reader.node])
     for value, columns in _together(flow.values, dead):
         if value.shape is not None and isinstance(value.shape[1], int):
             axes = list(value.shape)
@@ -100,10 +114,12 @@ def _cut(model: ir.Model, layer: Affine, flow: Flow, dead: Array) -> None:
 
 def _constant_share(reading: Reading, dead: Array) -> Array:
     """What the dead channels gave to each output of the reader: float64 [outputs]."""
-    weights = _weights_of(reading, dead).astype(np.float64)
-    constants = np.nan_to_num(reading.constants[dead])
-    share = np.einsum("c,cjo->o", constants, weights)
-    return np.asarray(share * float_of(reading.layer.node, "alpha", 1.0))
+    layer = reading.layer
+    weights = np.take(layer.weights, reading.place.columns(dead), axis=1 - layer.output_axis)
+    by_column = np.moveaxis(weights, (1 - layer.output_axis, layer.output_axis), (0, -1))
+    constants = np.repeat(np.nan_to_num(reading.constants[dead]), reading.place.width)
+    sums = by_column.reshape(len(by_column), -1, layer.outputs).sum(axis=1, dtype=np.float64)
+    return np.asarray(constants @ sums * float_of(layer.node, "alpha", 1.0))
 
 
 def _together(places: Sequence[tuple[_T, Place]], dead: Array) -> Iterator[tuple[_T, Array]]:

@@ -17,6 +17,7 @@ from edgekit.graph.passes.remove_no_ops import RemoveNoOps
 from edgekit.graph.passes.share_initializers import ShareInitializers
 from edgekit.graph.passes.share_results import ShareResults
 from edgekit.graph.passes.simplify_activations import SimplifyActivations
+from edgekit.graph.passes.unwrap_softmax import UnwrapSoftmax
 from edgekit.graph.shapes import infer_shapes
 
 SIMPLIFYING: tuple[type[GraphPass], ...] = (
@@ -24,6 +25,7 @@ SIMPLIFYING: tuple[type[GraphPass], ...] = (
     RemoveIdentity,
     RemoveNoOps,
     CancelTransposes,
+    UnwrapSoftmax,
     MergeReshapes,
     MatMulToGemm,
     FuseBatchNorm,
