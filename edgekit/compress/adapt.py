@@ -9,16 +9,15 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from edgekit.bundle import InputSpec, OutputSpec, PictureRule
-from edgekit.bundle.manifest import OutputKind, Task
+from edgekit.bundle.manifest import Task
 from edgekit.compress.answers import Candidate
-from edgekit.compress.conventions import find_convention, picture_rule
 from edgekit.compress.data import PictureFolder, Samples
+from edgekit.compress.feeding import feed
 from edgekit.compress.progress import Progress
-from edgekit.compress.recipe import InputRecipe, Recipe
+from edgekit.compress.recipe import Recipe
 from edgekit.compress.trained import TrainedModel
 from edgekit.errors import InputError, UnsupportedModel
-from edgekit.graph.head import OUTPUT, count_classes, ends_in_probabilities, make_scores_head
-from edgekit.graph.load import canonical
+from edgekit.graph.head import OUTPUT, count_classes, make_scores_head
 from edgekit.graph.preprocessing import INPUT, fold_preprocessing
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
@@ -67,23 +66,13 @@ def adapt(
         InputError: the data does not fit the model.
         ConfigError: the recipe and the model contradict each other.
     """
-    model = canonical(source, where=name)
-    if len(model.graph.inputs) != 1:
-        raise UnsupportedModel(f"{name}: has {len(model.graph.inputs)} inputs, not one")
-    task = recipe.task or ("classification" if count_classes(model) else "raw")
+    fed = feed(source, data, recipe, where=name, input_shape=input_shape, progress=progress)
+    model, original, task, samples = fed.model, fed.original, fed.task, fed.samples
     if task == "anomaly":
         raise UnsupportedModel(
             f"{name}: the threshold of an anomaly model is not in its file; use edgekit build, or "
             "edgekit pack --threshold"
         )
-    original = _as_it_came(source, model, task)
-    if isinstance(data, PictureFolder):
-        original = _fed_with_pictures(original, data, recipe.input, progress=progress)
-        assert original.input.picture is not None
-        samples = data.samples(original.input.picture)
-    else:
-        _require_shape(data, original)
-        samples = data
     trained = TrainedModel(
         name=name,
         model=model,
@@ -96,36 +85,6 @@ def adapt(
     RemoveUnusedNodesPass()(model)
     _require_same_answers(trained, original, samples)
     return Adapted(trained, original, samples)
-
-
-def _as_it_came(source: onnx.ModelProto, model: ir.Model, task: Task) -> Candidate:
-    engine = OnnxRuntimeEngine(source.SerializeToString())
-    kind: OutputKind = "raw"
-    if task == "classification":
-        kind = "scores" if ends_in_probabilities(model) else "logits"
-    shape = tuple(int(axis) for axis in model.graph.inputs[0].shape or ())  # type: ignore[arg-type]
-    return Candidate(
-        engine,
-        InputSpec(name=engine.inputs[0].name, dtype=engine.inputs[0].dtype, shape=shape),  # type: ignore[arg-type]
-        OutputSpec(name=engine.outputs[0].name, kind=kind),
-    )
-
-
-def _fed_with_pictures(
-    original: Candidate, data: PictureFolder, recipe: InputRecipe, *, progress: Progress
-) -> Candidate:
-    spec = original.input
-    if len(spec.shape) != 4 or not {1, 3} & {spec.shape[1], spec.shape[3]}:
-        raise InputError(f"pictures were given, but the model takes {list(spec.shape)}")
-
-    def fed_by(recipe: InputRecipe) -> Candidate:
-        rule = picture_rule(recipe, spec.shape, where="recipe")
-        taking = InputSpec(name=spec.name, dtype=spec.dtype, shape=spec.shape, picture=rule)
-        return Candidate(original.engine, taking, original.output)
-
-    if not recipe.says_how:
-        recipe = find_convention(fed_by, data, recipe, progress=progress)
-    return fed_by(recipe)
 
 
 def _plain_input(model: ir.Model, spec: InputSpec) -> InputSpec:
@@ -163,12 +122,6 @@ def _labels(
     return tuple(labels) or tuple(
         known.get(index, f"class {index}").replace("\n", " ") for index in range(classes)
     )
-
-
-def _require_shape(samples: Samples, original: Candidate) -> None:
-    shape, wanted = samples.data[0].shape, original.input.shape
-    if samples.data[0].size != np.prod(wanted):
-        raise InputError(f"the samples have shape {list(shape)}, the model takes {list(wanted)}")
 
 
 def _require_same_answers(trained: TrainedModel, original: Candidate, samples: Samples) -> None:
