@@ -91,7 +91,10 @@ class Lowering:
         """Where a value is; constants are put in place as ONNX has them."""
         if value not in self._placed:
             array = self.constants.array(value)
-            assert array is not None, f"{value.name} is read before it is written"
+            if array is None:
+                raise UnsupportedModel(
+                    f"TFLite export does not give the output {value.name!r}, which is read"
+                )
             order = as_in_onnx(array.ndim)
             self._placed[value] = Placed(self.writer.constant(str(value.name), array), order)
         return self._placed[value]

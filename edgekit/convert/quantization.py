@@ -117,7 +117,7 @@ class QuantizedConstant:
             return None
         shift = _SHIFT if self.integers.dtype == np.uint8 else 0
         integers = (self.integers.astype(np.int16) - shift).astype(np.int8)
-        grid = Grid((float(self.scale.item()),), (int(self.zero_point.item()) - shift,))
+        grid = Grid((float(np.float32(self.scale.item())),), (int(self.zero_point.item()) - shift,))
         return integers, grid
 
     def _spread(self, numbers: Array) -> Array:

@@ -47,6 +47,8 @@ def resize(op: Op) -> None:
         raise op.unsupported(f"in the mode {mode!r}")
     if op.integer("antialias", 0) or op.integer("exclude_outside", 0):
         raise op.unsupported("with antialias or exclude_outside")
+    if op.text("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise op.unsupported("with a keep_aspect_ratio_policy")
     axes = _axes(op)
     alignment = _alignment(op, axes)
     if alignment is not None:

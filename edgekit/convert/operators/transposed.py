@@ -1,6 +1,6 @@
 """ConvTranspose: TRANSPOSE_CONV, and a SLICE where TFLite's two paddings cannot say the cut."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,7 @@ def conv_transpose(op: Op) -> None:
     """Writes a ConvTranspose of a picture, or of a signal as a picture of height 1."""
     order = picture_order(op)
     weights, grid = weights_of(op, _OUTPUT_AXIS)
+    grid = None if grid is None else replace(grid, axis=0)
     weights = _dilated(weights, op.ints("dilations", [1] * (weights.ndim - 2)))
     height, width = _axes(op, weights.shape[2:])
     if weights.ndim == 3:
