@@ -54,8 +54,8 @@ class FoldConstants(GraphPass):
 
     def rewrite(self, model: ir.Model, node: ir.Node) -> bool:
         """Folds one Constant, or one Shape or Size, which need not read a constant."""
-        tensor = _tensor_of(node)
-        if tensor is None or node.outputs[0].is_graph_output():
+        tensor = None if node.outputs[0].is_graph_output() else _tensor_of(node)
+        if tensor is None:
             return False
         _replace(model, node.outputs[0], tensor)
         return True
