@@ -40,7 +40,8 @@ def max_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     """DY to where the maximum was, the first of several.
 
     The pool is done once more for its `Indices`: asking the forward's own node for them would
-    move it, and what feeds it, to a slower kernel.
+    move it, and what feeds it, to a slower kernel. To compare each number with the maximum instead
+    is faster for one picture (SqueezeNet's whole backward by 3 %), slower for eight (by 6 %).
     """
     x = operand(node, 0)
     length = math.prod(shape_of(x))
@@ -52,7 +53,7 @@ def max_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     _, places = build.op_many(
         "MaxPool", x, outputs=2, dtypes=[x.dtype, ir.DataType.INT64], **attributes
     )
-    zeros = build.expand(build.constant(np.zeros(1), dtype=dy.dtype), [length])
+    zeros = build.expand(build.constant(np.zeros(1), dtype=x.dtype), [length])
     flat = build.op(
         "ScatterElements",
         zeros,
