@@ -7,6 +7,7 @@ import onnx_ir as ir
 from onnx import version_converter
 from onnx_ir.convenience import get_const_tensor
 
+from edgekit.array import Array
 from edgekit.errors import InputError, UnsupportedModel
 from edgekit.graph.build import IR_VERSION, OPSET
 from edgekit.graph.match import LAYERS, is_op
@@ -99,18 +100,23 @@ def require_finite_weights(model: ir.Model) -> None:
 def _require_finite(value: ir.Value, tensor: ir.TensorProtocol) -> None:
     if not tensor.dtype.is_floating_point():
         return
-    array = tensor.numpy()
+    _require_finite_array(value, tensor.numpy())
     if isinstance(tensor, ir.ExternalTensor):
-        tensor.release()  # gives its pages back once this array is gone
-    if np.isfinite(array.sum(dtype=np.float64)):  # without a mask as large as the weights
+        tensor.release()  # gives back the memory its file was mapped into
+
+
+def _require_finite_array(value: ir.Value, array: Array) -> None:
+    with np.errstate(over="ignore"):
+        total = array.sum(dtype=np.promote_types(array.dtype, np.float32))
+    if np.isfinite(total):  # found out without a mask as large as the weights
         return
-    flat = np.asarray(array, np.float64) if array.dtype.kind != "f" else array
+    numbers = array.astype(np.float64) if array.dtype.kind != "f" else array
     is_weight = any(is_op(node, *LAYERS) for node, _ in value.uses())
-    for kind, is_bad in (("NaN", np.isnan(flat)), ("infinite", np.isinf(flat))):
+    for kind, is_bad in (("NaN", np.isnan(numbers)), ("infinite", np.isinf(numbers))):
         count = int(is_bad.sum())
         if count and (kind == "NaN" or is_weight):
             raise UnsupportedModel(
-                f"the tensor {value.name!r} has {count} of {flat.size} numbers {kind}; "
+                f"the tensor {value.name!r} has {count} of {array.size} numbers {kind}; "
                 "the training has diverged, or the file is damaged"
             )
 

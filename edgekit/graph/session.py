@@ -46,8 +46,7 @@ def open_session(
         str(value.name): ort.OrtValue.ortvalue_from_numpy(value.const_value.numpy())
         for value in model.graph.initializers.values()
         if value.const_value is not None
-        and value.const_value.nbytes > BIG_BYTES
-        and value.const_value.dtype in _SHARED
+        and _is_shared(value.const_value)
         and not value.is_graph_input()
     }
     try:
@@ -59,3 +58,8 @@ def open_session(
     except Exception as error:  # onnxruntime has an unrelated class for each kind of failure
         text = " ".join(str(error).split())[:300]
         raise UnsupportedModel(f"ONNX Runtime cannot load the model: {text}") from error
+
+
+def _is_shared(tensor: ir.TensorProtocol) -> bool:
+    is_elsewhere = isinstance(tensor, ir.ExternalTensor)
+    return tensor.dtype in _SHARED and (is_elsewhere or tensor.nbytes > BIG_BYTES)

@@ -14,7 +14,8 @@ class ShareInitializers(GraphPass):
     """Lets readers of equal initialisers read the first of them.
 
     Two are equal when their type, shape and every bit are. Leaves initialisers of subgraphs alone,
-    those that are also inputs or outputs, and texts.
+    those that are also inputs or outputs, texts, and what lies in another file: sharing that would
+    not make it smaller.
     """
 
     def rewrite_all(self, model: ir.Model) -> bool:
@@ -23,6 +24,8 @@ class ShareInitializers(GraphPass):
         for value in model.graph.initializers.values():
             tensor = value.const_value
             if tensor is None or tensor.dtype == ir.DataType.STRING:
+                continue
+            if isinstance(tensor, ir.ExternalTensor):
                 continue
             if not value.is_graph_input() and not value.is_graph_output():
                 alike[tensor.dtype, tuple(tensor.shape.numpy())].append(value)
