@@ -134,7 +134,7 @@ def apart(*shape: int, seed: int = 0) -> Array:
 
 def _forward(model: ir.Model, by: str) -> Callable[[Mapping[str, Array]], Array]:
     """`y` of float64 inputs."""
-    proto = ir.to_proto(model) if by == "linear" else _in_double(ir.to_proto(model))
+    proto = ir.to_proto(model) if by == "linear" else in_double(ir.to_proto(model))
     if by == "reference":
         evaluator = ReferenceEvaluator(proto, new_ops=[Erf, Gelu])
         return lambda feeds: evaluator.run(None, dict(feeds))[0]
@@ -158,7 +158,8 @@ def _session(proto: onnx.ModelProto) -> ort.InferenceSession:
     return ort.InferenceSession(proto.SerializeToString(), options)
 
 
-def _in_double(model: onnx.ModelProto) -> onnx.ModelProto:
+def in_double(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model, rewritten in place to compute in float64."""
     single, double = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
     for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
         if value.type.tensor_type.elem_type == single:

@@ -75,5 +75,16 @@ def test_average_pool_of_any_form(case: Case, include: bool) -> None:
     check(net, {"x": normal(*shape)}, by="linear")
 
 
+@pytest.mark.parametrize("size", [5, 6, 7])
+@pytest.mark.parametrize("pads", [[0, 0], [0, 1]])
+@pytest.mark.parametrize("include", [0, 1])
+def test_average_pool_rounds_up(size: int, pads: list[int], include: int) -> None:
+    def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
+        how = {"kernel_shape": [3], "strides": [2], "ceil_mode": 1}
+        return build.op("AveragePool", x, pads=pads, count_include_pad=include, **how)
+
+    check(net, {"x": normal(2, 3, size)}, by="linear")
+
+
 def test_global_average_pool() -> None:
     check(lambda build, x: build.op("GlobalAveragePool", x), {"x": normal(2, 3, 4, 5)})

@@ -9,7 +9,7 @@ from edgekit.array import Array
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
 from edgekit.autodiff.rules.window import Window
-from edgekit.autodiff.shapes import int_of, operand, shape_of
+from edgekit.autodiff.shapes import int_of, operand, shape_of, string_of
 from edgekit.graph.match import ints_of
 
 
@@ -53,7 +53,7 @@ def max_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     _, places = build.op_many(
         "MaxPool", x, outputs=2, dtypes=[x.dtype, ir.DataType.INT64], **attributes
     )
-    zeros = build.expand(build.constant(np.zeros(1), dtype=x.dtype), [length])
+    zeros = build.expand(build.constant(np.zeros(1), dtype=dy.dtype), [length])
     flat = build.op(
         "ScatterElements",
         zeros,
@@ -67,14 +67,16 @@ def max_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
 
 
 def _how_many(node: ir.Node, window: Window) -> Array:
-    """How many numbers each window averages, `[*count]`."""
+    """How many numbers each window averages, `[*count]`: a rounded-up rim is never counted."""
     rank = len(window.size)
-    after = (ints_of(node, "pads") or [0] * 2 * rank)[rank:]
+    after = window.after
+    if string_of(node, "auto_pad", "NOTSET") == "NOTSET":
+        after = tuple((ints_of(node, "pads") or [0] * 2 * rank)[rank:])
     total = np.ones((1,) * rank)
     for axis in range(rank):
         low, high = 0, window.size[axis]
         if int_of(node, "count_include_pad", 0):
-            low, high = -window.before[axis], high + max(after[axis], window.after[axis])
+            low, high = -window.before[axis], high + after[axis]
         starts = np.arange(window.count[axis]) * window.stride[axis] - window.before[axis]
         places = starts[:, np.newaxis] + np.arange(window.kernel[axis]) * window.dilation[axis]
         inside = ((low <= places) & (places < high)).sum(axis=1)
