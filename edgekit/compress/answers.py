@@ -1,12 +1,13 @@
 """Runs a model on samples and gives its whole answers, to compare one model with another."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgekit.array import Array
 from edgekit.bundle import InputSpec, OutputSpec
+from edgekit.bundle.manifest import OutputKind
 from edgekit.compress.data import Samples
 from edgekit.compress.progress import Progress
 from edgekit.runtime.engine import Engine
@@ -62,10 +63,26 @@ def answers_to(
         title: what to call it there.
     """
     rows: Array | None = None
+    data = samples.seen_by(candidate.input).data
     tracked = progress.track(list(indices), title, total=len(indices))
     for place, index in enumerate(tracked):
-        answer = candidate.answer(samples.data[int(index)])
+        answer = candidate.answer(data[int(index)])
         if rows is None:
             rows = np.empty((len(indices), answer.size), np.float32)
         rows[place] = answer
     return np.empty((0, 0), np.float32) if rows is None else rows
+
+
+def describer(kind: OutputKind, labels: Sequence[str]) -> Callable[[Array], str]:
+    """What says an answer in words."""
+
+    def described(answer: Array) -> str:
+        if kind in ("scores", "logits"):
+            best = int(answer.argmax())
+            label = labels[best] if best < len(labels) else f"class {best}"
+            return f"{label} ({answer[best]:.0%})"
+        if kind in ("score", "reconstruction"):
+            return f"score {answer[0]:.3g}"
+        return np.array2string(answer[:4], precision=3)
+
+    return described

@@ -60,6 +60,12 @@ class Samples:
     def __len__(self) -> int:
         return len(self.names)
 
+    def seen_by(self, spec: InputSpec) -> "Samples":
+        """The same for a model that takes `spec`: pictures are cut by its own rule."""
+        if not isinstance(self.data, _Pictures) or spec.picture is None:
+            return self
+        return Samples(self.names, self.targets, _Pictures(self.data.paths, spec.picture))
+
     def split(self, count: int, *, seed: int) -> tuple[Array, Array]:
         """Indices for calibration, at most `count` by chance, and of the others; both sorted."""
         order = np.random.default_rng(seed).permutation(len(self))

@@ -300,8 +300,9 @@ def _label(known: Known, number: int) -> str:
 
 def _times(candidates: Sequence[Candidate], samples: Samples, progress: Progress) -> list[Array]:
     """Nanoseconds a round of each, in an order that turns about."""
-    sample = samples.data[0]
-    tensors = [candidate.tensor(sample) for candidate in candidates]
+    tensors = [
+        candidate.tensor(samples.seen_by(candidate.input).data[0]) for candidate in candidates
+    ]
     progress.count("measuring latency", 0, 1)
     times = interleaved(
         {

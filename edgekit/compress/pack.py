@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from edgekit import __version__
 from edgekit.array import Array
@@ -20,15 +19,15 @@ from edgekit.bundle import (
     check_free,
     write_bundle,
 )
-from edgekit.bundle.manifest import OutputKind, Task
+from edgekit.bundle.manifest import Task
 from edgekit.compress.conventions import picture_rule
 from edgekit.compress.data import read_labels
 from edgekit.compress.golden import golden_file, golden_inputs
 from edgekit.compress.names import bundle_name
 from edgekit.compress.recipe import InputRecipe, Recipe, load_recipe
+from edgekit.compress.signature import fixed_shape, input_spec, output_spec
 from edgekit.errors import InputError, UnsupportedModel
 from edgekit.runtime.engine import Engine, TensorInfo, engine_for, open_engine
-from edgekit.runtime.interpret import dequantized
 
 _RAW_PIXELS = InputRecipe(convention="raw")
 
@@ -71,7 +70,7 @@ def pack_model(
         raise InputError(f"{model}: an anomaly model needs a threshold; say --threshold")
     spec = _input(engine.inputs[0], task, recipe, where=str(model))
     inputs = golden_inputs(spec, ())
-    output = _output(engine, task, inputs, spec, where=str(model))
+    output = output_spec(engine, task, inputs, spec, where=str(model))
     labels = labels or recipe.labels
     known = read_labels(labels) if labels else ()
     if known:
@@ -105,63 +104,14 @@ def pack_model(
 
 
 def _input(info: TensorInfo, task: Task, recipe: Recipe, *, where: str) -> InputSpec:
-    """A batch of one of what the file says it takes."""
-    shape = tuple(
-        1 if axis is None and number == 0 else axis for number, axis in enumerate(info.shape)
-    )
-    if None in shape:
-        raise UnsupportedModel(
-            f"{where}: the input {info.name!r} has dynamic axes besides the batch; "
-            "export the model with a fixed input shape"
-        )
-    fixed = tuple(int(axis) for axis in shape if axis is not None)
+    """What the file says it takes; pictures as the recipe says, else raw pixels."""
+    shape = fixed_shape(info, where=where)
     is_picture = (
-        task == "classification" and len(fixed) == 4 and bool({1, 3} & {fixed[1], fixed[3]})
+        task == "classification" and len(shape) == 4 and bool({1, 3} & {shape[1], shape[3]})
     )
     how = recipe.input if recipe.input.says_how else _RAW_PIXELS
-    try:
-        return InputSpec(
-            name=info.name,
-            dtype=msgspec.convert(info.dtype, type=_DTYPE),
-            shape=fixed,
-            picture=picture_rule(how, fixed, where="recipe") if is_picture else None,
-            quantization=info.quantization,
-        )
-    except msgspec.ValidationError as error:
-        raise UnsupportedModel(f"{where}: takes {info.dtype}, which edgekit cannot feed") from error
-
-
-_DTYPE = msgspec.structs.fields(InputSpec)[1].type
-
-
-def _output(
-    engine: Engine, task: Task, inputs: Array, spec: InputSpec, *, where: str
-) -> OutputSpec:
-    """The first output, and how to read it."""
-    info = engine.outputs[0]
-    values = [dequantized(engine.run(tensor)[info.name], info.quantization) for tensor in inputs]
-    kind: OutputKind = "raw"
-    if task == "classification":
-        if values[0].size < 2 or values[0].size != max(values[0].shape):
-            raise UnsupportedModel(
-                f"{where}: its output {list(values[0].shape)} is not [1, classes]"
-            )
-        kind = "scores" if all(map(_are_probabilities, values)) else "logits"
-    elif task == "anomaly":
-        if values[0].size == 1:
-            kind = "score"
-        elif values[0].size == np.prod(spec.shape):
-            kind = "reconstruction"
-        else:
-            raise UnsupportedModel(
-                f"{where}: its output {list(values[0].shape)} is neither one score nor the "
-                f"input's shape {list(spec.shape)}"
-            )
-    return OutputSpec(name=info.name, kind=kind, quantization=info.quantization)
-
-
-def _are_probabilities(values: Array) -> bool:
-    return bool((values >= 0).all() and (values <= 1.001).all() and abs(values.sum() - 1) < 0.05)
+    picture = picture_rule(how, shape, where="recipe") if is_picture else None
+    return input_spec(info, picture=picture, where=where)
 
 
 def _require_labels_fit(

@@ -1,7 +1,7 @@
 """Tries recipes on one model: what stays the same between them is done once."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +12,7 @@ import onnx_ir as ir
 from edgekit.array import Array
 from edgekit.bundle import travels_bytes
 from edgekit.bundle.manifest import EngineName
-from edgekit.compress.answers import Candidate, answers_to
+from edgekit.compress.answers import Candidate, answers_to, describer
 from edgekit.compress.data import Prepared, Samples
 from edgekit.compress.gates import require_measurable
 from edgekit.compress.measure import Comparison, Known, Subject, compare
@@ -162,7 +162,7 @@ def set_up(
             samples=samples,
             answers=answers,
             held_out=held_out,
-            described=_describer(trained),
+            described=describer(trained.output.kind, trained.labels),
             labels=trained.labels,
             threshold=trained.thresholds.anomaly if trained.thresholds else None,
         ),
@@ -217,17 +217,3 @@ def _ranges(original: Candidate, samples: Samples, chosen: Array) -> Array:
     """The least and the greatest number of each input, as the original takes it: `[N, 2]`."""
     tensors = (original.tensor(samples.data[int(index)]) for index in chosen)
     return np.array([(float(tensor.min()), float(tensor.max())) for tensor in tensors])
-
-
-def _describer(trained: TrainedModel) -> Callable[[Array], str]:
-    """What says an answer in words."""
-
-    def described(answer: Array) -> str:
-        if trained.task == "classification":
-            best = int(answer.argmax())
-            return f"{trained.labels[best]} ({answer[best]:.0%})"
-        if trained.task == "anomaly":
-            return f"score {answer[0]:.3g}"
-        return np.array2string(answer[:4], precision=3)
-
-    return described
