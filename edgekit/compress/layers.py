@@ -65,10 +65,12 @@ class Layer:
 
     def matrix(self) -> Array:
         """The weights float64 `[groups, outputs a group, inputs a patch]`."""
-        weights = self.weights.astype(np.float64)
-        if not self.is_conv and not self._is_transposed:
-            weights = weights.T
-        return weights.reshape(self.groups, len(weights) // self.groups, -1)
+        return self.matrix_of(self.weights.astype(np.float64))
+
+    def matrix_of(self, weights: Array) -> Array:
+        """Anything of the weights' shape as `matrix` gives them."""
+        rows = weights if self.rows_first else weights.T
+        return rows.reshape(self.groups, len(rows) // self.groups, -1)
 
     def shaped(self, matrix: Array) -> Array:
         """A matrix as `matrix` gives it, in the shape and order of the weights in the graph."""
@@ -110,6 +112,11 @@ class Layer:
             return values.reshape(-1, values.shape[-1]).T[np.newaxis]
         channels = np.moveaxis(values, 1, 0)
         return channels.reshape(self.groups, values.shape[1] // self.groups, -1)
+
+    @property
+    def rows_first(self) -> bool:
+        """Whether the first axis of the weights is that of the outputs; else it is the second."""
+        return self.is_conv or self._is_transposed
 
     @property
     def _is_transposed(self) -> bool:

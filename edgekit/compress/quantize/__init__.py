@@ -1,5 +1,5 @@
 """Turns a float graph into one of small integers."""
 
-from edgekit.compress.quantize.onnxruntime_static import quantize
+from edgekit.compress.quantize.quantizer import quantize
 
 __all__ = ["quantize"]

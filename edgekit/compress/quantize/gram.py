@@ -1,6 +1,5 @@
-"""Second moments of what a layer reads: all that least-squares rounding needs to know of the data."""
+"""Second moments of what a layer reads: all that least-squares rounding asks of the data."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,40 +55,62 @@ class Gram:
     def bias_shift(self, matrix: Array, rounded: Array) -> Array:
         """What to add to the bias so that the mean output stays: `[groups * outputs]`."""
         before = np.einsum("gok,gk->go", matrix, self.original_mean)
-        return (before - np.einsum("gok,gk->go", rounded, self.mean)).reshape(-1)
+        after = np.einsum("gok,gk->go", rounded, self.mean)
+        return np.asarray(before - after).reshape(-1)
 
 
-def gram_of(layer: Layer, pairs: Iterable[tuple[Array, Array]], *, seed: int = 0) -> Gram:
-    """Collects the moments sample by sample.
+class GramCollector:
+    """Collects a layer's moments sample by sample.
 
     Args:
         layer: whose patches they are.
-        pairs: what it reads of each sample, `[1, ...]`: in the compressed network, in the original.
         seed: which positions of a sample count, where there are many.
     """
-    rng = np.random.default_rng(seed)
-    second = cross = total = original_total = np.zeros(())
-    count = 0
-    for values, original in pairs:
-        x = layer.patches(values)
-        x0 = x if original is values else layer.patches(original)
+
+    def __init__(self, layer: Layer, *, seed: int = 0) -> None:
+        self._layer = layer
+        self._rng = np.random.default_rng(seed)
+        groups, _, width = layer.matrix().shape
+        self._second = np.zeros((groups, width, width))
+        self._cross = np.zeros((groups, width, width))
+        self._total = np.zeros((groups, width))
+        self._original_total = np.zeros((groups, width))
+        self._count = 0
+
+    def add(self, values: Array, original: Array) -> None:
+        """Takes in what the layer reads of one sample, in the compressed network and the original.
+
+        Args:
+            values: float32 `[1, ...]`.
+            original: the same array where there is but one network.
+        """
+        x = self._layer.patches(values)
+        x0 = x if original is values else self._layer.patches(original)
         if x.shape[-1] > _POSITIONS:
-            chosen = rng.choice(x.shape[-1], _POSITIONS, replace=False)
+            chosen = self._rng.choice(x.shape[-1], _POSITIONS, replace=False)
             x0 = x0[:, :, chosen]
             x = x0 if original is values else x[:, :, chosen]
         x = np.ascontiguousarray(x)
-        second = second + np.matmul(x, x.transpose(0, 2, 1), dtype=np.float32)
-        if original is not values:
-            cross = cross + np.matmul(np.ascontiguousarray(x0), x.transpose(0, 2, 1))
-        total = total + x.sum(axis=2, dtype=np.float64)
-        original_total = original_total + x0.sum(axis=2, dtype=np.float64)
-        count += x.shape[2]
-    mean, original_mean = total / count, original_total / count
-    covariance = second / count - _outer(mean, mean)
-    if cross.ndim == 0:
-        return Gram(covariance, covariance, mean, mean)
-    return Gram(covariance, cross / count - _outer(original_mean, mean), mean, original_mean)
+        second = np.matmul(x, x.transpose(0, 2, 1))
+        self._second += second
+        if original is values:
+            self._cross += second
+        else:
+            self._cross += np.matmul(np.ascontiguousarray(x0), x.transpose(0, 2, 1))
+        self._total += x.sum(axis=2, dtype=np.float64)
+        self._original_total += x0.sum(axis=2, dtype=np.float64)
+        self._count += x.shape[2]
+
+    def gram(self) -> Gram:
+        """The moments of all that was added."""
+        mean, original_mean = self._total / self._count, self._original_total / self._count
+        return Gram(
+            self._second / self._count - _outer(mean, mean),
+            self._cross / self._count - _outer(original_mean, mean),
+            mean,
+            original_mean,
+        )
 
 
 def _outer(left: Array, right: Array) -> Array:
-    return np.einsum("gi,gj->gij", left, right)
+    return np.asarray(np.einsum("gi,gj->gij", left, right))

@@ -52,11 +52,17 @@ def round_least_squares(
         unit = price * _GAP * float(np.exp(np.mean(np.log(spread))))
         rounded = round_nearest(target, limit=limit)
         for _ in range(2):  # code lengths follow the choices, which follow the code lengths
-            rule = _Cheapest(limit, _code_lengths(rounded, limit), spread, rows, unit)
+            rule = _Cheapest(limit, code_lengths(rounded, limit), spread, rows, unit)
             rounded = _sweep(target, pruned, upper, rule)
     result = np.empty_like(rounded)
     result[:, order] = rounded
     return result
+
+
+def conditional_variances(covariance: Array) -> Array:
+    """Of each input, what those rounded after it cannot make good: `[K]`, in rounding order."""
+    order = np.argsort(-np.diag(covariance), kind="stable")
+    return np.asarray(1 / np.diag(_inverse_factor(covariance[np.ix_(order, order)])) ** 2)
 
 
 def entropy_bytes(integers: Array) -> float:
@@ -92,7 +98,7 @@ class _Cheapest:
         )
         cost = (values - choices) ** 2 * (self._spread[column] * self._rows)
         cost += self._lengths[choices.astype(np.int64) + self._limit]
-        return choices[cost.argmin(axis=0), np.arange(len(values))]
+        return np.asarray(choices[cost.argmin(axis=0), np.arange(len(values))])
 
 
 def _sweep(target: Array, pruned: Array, upper: Array, rule: _Nearest | _Cheapest) -> Array:
@@ -119,7 +125,7 @@ def _inverse_factor(covariance: Array) -> Array:
     return np.asarray(np.linalg.cholesky(np.linalg.inv(covariance)).T)
 
 
-def _code_lengths(integers: Array, limit: int) -> Array:
+def code_lengths(integers: Array, limit: int) -> Array:
     """Bits for each of -limit ... limit by their frequency; an unseen one costs a lot, not all."""
     counts = np.bincount((integers + limit).ravel(), minlength=2 * limit + 1) + 0.3
     return np.asarray(-np.log2(counts / counts.sum()))

@@ -1,0 +1,275 @@
+"""Decides which values of a graph become uint8, and writes their Quantize/Dequantize pairs.
+
+The form is what onnxruntime fuses whole (ONNX operators between a DequantizeLinear and a
+QuantizeLinear) and what TFLite's kernels demand: a Concat's inputs share one scale, operators that
+only move values keep theirs, and squashing functions have the scale that their range implies.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from edgekit.array import Array
+from edgekit.compress.progress import Progress
+from edgekit.compress.quantize.ranges import Calibrator, Observed, Scale, scale_for
+from edgekit.graph.edit import add_initializer
+from edgekit.graph.match import constant, is_op, only_reader
+from edgekit.graph.observe import Observer
+
+_ARITHMETIC = (
+    "Add", "Conv", "ConvTranspose", "Gemm", "GlobalAveragePool", "LeakyRelu",
+    "MatMul", "Mul", "Sub",
+)  # fmt: skip
+_MOVES = (
+    "AveragePool", "Concat", "DepthToSpace", "Flatten", "GlobalMaxPool", "MaxPool", "Reshape",
+    "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+)  # fmt: skip
+_SQUASHES = {
+    "Sigmoid": Scale(1 / 256, 0),
+    "Softmax": Scale(1 / 256, 0),
+    "Tanh": Scale(1 / 128, 128),
+}
+_CLAMPS = ("Relu", "Clip")
+PIXELS = Scale(1.0, 0)
+"""A picture's bytes are their own integers."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which values become integers.
+
+    Attributes:
+        groups: names of values that share one scale, in the order of the graph.
+        fixed: the scale of values whose scale is given by what makes them.
+        nodes: the names of the nodes that will compute with integers.
+    """
+
+    groups: tuple[tuple[str, ...], ...]
+    fixed: Mapping[str, Scale]
+    nodes: frozenset[str | None]
+
+
+def plan_activations(model: ir.Model, *, keep: frozenset[str] = frozenset()) -> Plan:
+    """Which values of a float graph become uint8.
+
+    Args:
+        model: in canonical form, every node named.
+        keep: names of nodes that stay in float.
+    """
+    pixels = pixels_as_float(model)
+    groups = _Groups()
+    fixed: dict[str, Scale] = {}
+    nodes: set[str | None] = set()
+    for node in model.graph:
+        if node.name in keep or not _becomes_integer(node, groups):
+            continue
+        nodes.add(node.name)
+        reads = [value for value in node.inputs if _is_float(value) and constant(value) is None]
+        gives = [] if _is_clamped(node) else [value for value in node.outputs if _is_float(value)]
+        if is_op(node, *_CLAMPS) and _clamps(node):
+            reads = []
+        for value in [*reads, *gives]:
+            groups.add(_name(value))
+        if is_op(node, *_MOVES):
+            groups.join([_name(value) for value in [*reads, *gives]])
+        if node.op_type in _SQUASHES:
+            fixed[_name(node.outputs[0])] = _SQUASHES[node.op_type]
+    if pixels is not None and pixels in groups:
+        fixed[pixels] = PIXELS
+    return Plan(groups.all(), fixed, frozenset(nodes))
+
+
+def observe_ranges(
+    model: ir.Model, plan: Plan, tensors: Sequence[Array], *, progress: Progress, seed: int = 0
+) -> dict[str, Observed]:
+    """What each planned value is for the samples, by name."""
+    rng = np.random.default_rng(seed)
+    names = [name for group in plan.groups for name in group]
+    observer = Observer(model, names)
+    ranges = {name: Observed() for name in names}
+    for tensor in progress.track(tensors, "observing ranges", total=len(tensors)):
+        found = observer.run(tensor)
+        for name in names:
+            ranges[name].add(found[name], rng)
+    return ranges
+
+
+def choose_scales(
+    plan: Plan, ranges: Mapping[str, Observed], calibrator: Calibrator
+) -> dict[str, Scale]:
+    """A scale for each planned value; members of a group get the same."""
+    scales: dict[str, Scale] = {}
+    for group in plan.groups:
+        given = [plan.fixed[name] for name in group if name in plan.fixed]
+        scale = given[0] if given else scale_for([ranges[name] for name in group], calibrator)
+        scales |= dict.fromkeys(group, scale)
+    return scales
+
+
+def insert_scales(model: ir.Model, plan: Plan, scales: Mapping[str, Scale]) -> None:
+    """Writes the Quantize/Dequantize pairs in place; weights stay in float."""
+    constants: dict[tuple[str, float], ir.Value] = {}
+
+    def shared(kind: str, number: float, dtype: type) -> ir.Value:
+        if (kind, number) not in constants:
+            constants[kind, number] = add_initializer(model, kind, np.array(number, dtype))
+        return constants[kind, number]
+
+    def parameters(scale: Scale) -> list[ir.Value]:
+        return [
+            shared("scale", scale.scale, np.float32),
+            shared("zero_point", scale.zero_point, np.uint8),
+        ]
+
+    values = {str(value.name): value for value in _values(model)}
+    pixels = pixels_as_float(model)
+    for name, scale in scales.items():
+        value = values[name]
+        producer = value.producer()
+        made_by_integers = producer is not None and producer.name in plan.nodes
+        readers = [
+            (node, index)
+            for node, index in value.uses()
+            if made_by_integers or node.name in plan.nodes
+        ]
+        if name == pixels:
+            assert producer is not None
+            assert producer.inputs[0] is not None
+            integers = producer.inputs[0]
+            readers = list(value.uses())
+        else:
+            quantize = ir.node("QuantizeLinear", [value, *parameters(scale)])
+            quantize.outputs[0].name = f"{name}_quantized"
+            _insert_behind(model, value, quantize)
+            integers = quantize.outputs[0]
+        dequantize = ir.node("DequantizeLinear", [integers, *parameters(scale)])
+        dequantize.outputs[0].name = f"{name}_dequantized"
+        dequantize.outputs[0].shape, dequantize.outputs[0].type = value.shape, value.type
+        _insert_behind(model, integers, dequantize)
+        for node, index in readers:
+            node.replace_input_with(index, dequantize.outputs[0])
+        if name == pixels:
+            assert producer is not None
+            model.graph.remove(producer, safe=True)
+        elif value.is_graph_output() and made_by_integers:
+            _make_public(model, value, dequantize.outputs[0])
+
+
+def pixels_as_float(model: ir.Model) -> str | None:
+    """The value that is the uint8 input as float, with nothing done to its numbers."""
+    value = model.graph.inputs[0]
+    if value.dtype != ir.DataType.UINT8:
+        return None
+    reader = only_reader(value)
+    if reader is not None and is_op(reader, "Transpose"):
+        reader = only_reader(reader.outputs[0])
+    return _name(reader.outputs[0]) if reader is not None and is_op(reader, "Cast") else None
+
+
+def _becomes_integer(node: ir.Node, groups: "_Groups") -> bool:
+    if not _is_float(node.outputs[0]):
+        return False
+    if is_op(node, "Conv", "ConvTranspose", "Gemm", "MatMul"):
+        return constant(node.inputs[1]) is not None
+    if _is_last_word(node.outputs[0]):
+        return False
+    if is_op(node, *_CLAMPS):
+        return _clamps(node) or _name(node.inputs[0]) in groups
+    if is_op(node, *_ARITHMETIC):
+        return any(_name(value) in groups or _clamped_in(value, groups) for value in node.inputs)
+    if is_op(node, *_MOVES):
+        return _name(node.inputs[0]) in groups
+    return is_op(node, *_SQUASHES) and _name(node.inputs[0]) in groups
+
+
+def _is_last_word(value: ir.Value) -> bool:
+    """Whether nothing but reshaping and squashing separates a value from the model's outputs.
+
+    Answers keep their resolution: 256 levels of a logit are coarse, and cost nothing to avoid.
+    """
+    if value.is_graph_output():
+        return True
+    readers = [node for node, _ in value.uses()]
+    return all(is_op(node, *_MOVES, *_SQUASHES, "LogSoftmax") for node in readers) and all(
+        _is_last_word(node.outputs[0]) for node in readers
+    )
+
+
+def _clamps(node: ir.Node) -> bool:
+    """Whether a Relu or Clip alone reads arithmetic, and so is part of it."""
+    before = node.inputs[0].producer() if node.inputs[0] is not None else None
+    return before is not None and is_op(before, *_ARITHMETIC) and _is_clamped(before)
+
+
+def _is_clamped(node: ir.Node) -> bool:
+    if not is_op(node, *_ARITHMETIC):
+        return False
+    reader = only_reader(node.outputs[0])
+    return reader is not None and is_op(reader, *_CLAMPS)
+
+
+def _clamped_in(value: ir.Value | None, groups: "_Groups") -> bool:
+    return value is not None and _name(value) in groups
+
+
+def _is_float(value: ir.Value | None) -> bool:
+    return value is not None and value.dtype == ir.DataType.FLOAT
+
+
+def _name(value: ir.Value | None) -> str:
+    return "" if value is None else str(value.name)
+
+
+def _values(model: ir.Model) -> Iterator[ir.Value]:
+    yield from model.graph.inputs
+    for node in model.graph:
+        yield from node.outputs
+
+
+def _insert_behind(model: ir.Model, value: ir.Value, node: ir.Node) -> None:
+    producer = value.producer()
+    if producer is None:
+        model.graph.insert_before(model.graph[0], node)
+    else:
+        model.graph.insert_after(producer, node)
+
+
+def _make_public(model: ir.Model, old: ir.Value, new: ir.Value) -> None:
+    name = old.name
+    old.name = f"{name}_float"
+    new.name = name
+    for index, output in enumerate(model.graph.outputs):
+        if output is old:
+            model.graph.outputs[index] = new
+
+
+class _Groups:
+    """Names in sets that can be joined, remembered in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._leader: dict[str, str] = {}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._leader
+
+    def add(self, name: str) -> None:
+        self._leader.setdefault(name, name)
+
+    def join(self, names: Sequence[str]) -> None:
+        leaders = {self._find(name) for name in names}
+        first = next(name for name in self._leader if self._find(name) in leaders)
+        for name in leaders:
+            self._leader[name] = self._find(first)
+
+    def all(self) -> tuple[tuple[str, ...], ...]:
+        found: dict[str, list[str]] = {}
+        for name in self._leader:
+            found.setdefault(self._find(name), []).append(name)
+        return tuple(tuple(names) for names in found.values())
+
+    def _find(self, name: str) -> str:
+        while self._leader[name] != name:
+            name = self._leader[name]
+        return name
