@@ -55,9 +55,8 @@ class Backward:
         **attributes: Any,
     ) -> ir.Value:
         """One node with one output. Its shape is found for elementwise operators, else given."""
-        return self.op_many(kind, *inputs, outputs=1, shapes=[shape], dtypes=[dtype], **attributes)[
-            0
-        ]
+        made = self.op_many(kind, *inputs, outputs=1, shapes=[shape], dtypes=[dtype], **attributes)
+        return made[0]
 
     def op_many(
         self,
