@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 from onnx import shape_inference
+
+from edgekit.graph.shapes import proto_without_weights
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def describe(model: onnx.ModelProto) -> Description:
 
 def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     try:
-        graph = shape_inference.infer_shapes(model).graph
+        graph = shape_inference.infer_shapes(proto_without_weights(ir.from_proto(model))).graph
     except Exception:  # a model that cannot be inferred can still be described
         graph = model.graph
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}

@@ -1,6 +1,6 @@
 """Small changes to a graph that keep its signature: constants, insertion, replacement, pruning."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from edgekit.graph.shapes import infer_shapes
 __all__ = [
     "add_initializer",
     "add_tensor",
+    "become",
     "can_take_name",
     "infer_shapes",
     "insert_after",
@@ -92,6 +93,27 @@ def set_constant(
     value = add_initializer(model, name or f"{node.outputs[0].name}_{input_index}", data)
     node.replace_input_with(input_index, value)
     return value
+
+
+def become(
+    node: ir.Node,
+    kind: str,
+    inputs: Sequence[ir.Value | None],
+    attributes: Mapping[str, int | float | str | Sequence[int]] | None = None,
+) -> ir.Node:
+    """Puts a standard operator in a node's place, under the node's name.
+
+    Its output is called what the node's first output was and has its type and shape; other outputs
+    of the node must not be read.
+    """
+    assert node.graph is not None
+    old, new = node.outputs[0], ir.node(kind, inputs, attributes, name=node.name)
+    value = new.outputs[0]
+    value.name, value.type, value.shape = old.name, old.type, old.shape
+    node.graph.insert_before(node, new)
+    old.replace_all_uses_with(value, replace_graph_outputs=True)
+    node.graph.remove(node, safe=True)
+    return new
 
 
 def replace_node(node: ir.Node, *, with_value: ir.Value) -> None:

@@ -3,6 +3,7 @@
 import onnx_ir as ir
 
 from edgekit.errors import UnsupportedModel
+from edgekit.graph.edit import unique_name
 from edgekit.graph.match import is_op
 
 OUTPUT = "scores"
@@ -67,5 +68,6 @@ def _probabilities(value: ir.Value) -> tuple[ir.Value, bool]:
 
 def _append(model: ir.Model, kind: str, value: ir.Value, *, axis: int) -> ir.Value:
     node = ir.node(kind, [value], {"axis": axis})
+    node.outputs[0].name = unique_name(model, kind.lower())
     model.graph.append(node)
     return node.outputs[0]

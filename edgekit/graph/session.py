@@ -1,5 +1,6 @@
 """Opens a graph in ONNX Runtime without writing its weights into a file first."""
 
+import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
@@ -43,7 +44,9 @@ def open_session(
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     shared = {
-        str(value.name): ort.OrtValue.ortvalue_from_numpy(value.const_value.numpy())
+        str(value.name): ort.OrtValue.ortvalue_from_numpy(
+            np.asarray(value.const_value.numpy(), order="C")
+        )
         for value in model.graph.initializers.values()
         if value.const_value is not None
         and _is_shared(value.const_value)

@@ -32,7 +32,8 @@ def random_net(seed: int, *, clutter: bool = True) -> ir.Model:
             Dropout, Pad, constant arithmetic, Transposes in pairs, reshaping twice, shapes that
             are computed, channels that are dead.
     """
-    return _Maker(np.random.default_rng(seed), clutter=clutter).net(f"net_{seed}")
+    net = _Maker(np.random.default_rng(seed), clutter=clutter).net(f"net_{seed}")
+    return ir.from_proto(ir.to_proto(net))  # as if it came from a file
 
 
 class _Maker:

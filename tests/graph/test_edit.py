@@ -11,6 +11,7 @@ from edgekit.errors import UnsupportedModel
 from edgekit.graph.build import GraphBuilder
 from edgekit.graph.edit import (
     add_initializer,
+    become,
     infer_shapes,
     insert_after,
     insert_before,
@@ -18,6 +19,7 @@ from edgekit.graph.edit import (
     replace_node,
     set_constant,
 )
+from edgekit.graph.head import make_scores_head
 from edgekit.graph.match import constant
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
@@ -100,6 +102,30 @@ def test_an_input_cannot_become_an_output_so_an_identity_stands_between() -> Non
     np.testing.assert_array_equal(said(model), X)
     assert [n.op_type for n in model.graph] == ["Identity"]
     assert [value.name for value in model.graph.inputs] == ["x"]
+
+
+def test_a_node_becomes_another_under_its_name() -> None:
+    model = relu_then_scale()
+    relu = node(model, "Relu")
+    before = (relu.name, relu.outputs[0].name)
+    new = become(relu, "LeakyRelu", relu.inputs, {"alpha": 0.5})
+    assert (new.name, new.outputs[0].name) == before
+    become(node(model, "Mul"), "Add", node(model, "Mul").inputs)
+    assert model.graph.outputs[0].name == "y"
+    np.testing.assert_array_equal(said(model), [[1.5, 4]])
+
+
+def test_a_new_head_takes_no_name_that_a_constant_has() -> None:
+    """onnx-ir names what has no name, but does not know the names of constants."""
+    build = GraphBuilder("g")
+    weights = build.constant(np.ones((2, 3), np.float32), "val_0")
+    logits = build.op("MatMul", build.input("x", np.float32, (1, 2)), weights)
+    logits.name = "logits"
+    model = ir.from_proto(ir.to_proto(build.finish(y=(logits, np.float32, (1, 3, 1)))))
+    model.graph.outputs[0].shape = ir.Shape((1, 3, 1))
+    make_scores_head(model)
+    names = [value.name for each in model.graph for value in each.outputs]
+    assert len({*names, *model.graph.initializers}) == len(names) + 1
 
 
 def test_two_outputs_may_become_one_value() -> None:

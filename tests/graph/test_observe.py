@@ -56,6 +56,17 @@ def test_an_observed_weight_is_the_models_own_memory() -> None:
     assert np.shares_memory(observer.run(weights)["w"], weights)
 
 
+def test_weights_in_any_memory_order_are_read_right() -> None:
+    build = GraphBuilder("g")
+    weights = RNG.normal(0, 1, (32, 64)).astype(np.float32)
+    data = build.input("x", np.float32, (1, 64))
+    model = build.finish(y=(build.op("MatMul", data, np.ones((64, 32), "f4")), np.float32, (1, 32)))
+    value = next(iter(model.graph.initializers.values()))
+    value.const_value = ir.tensor(weights.T, name=str(value.name))
+    x = np.ones((1, 64), np.float32)
+    np.testing.assert_allclose(Observer(model, []).run(x)["y"], x @ weights.T, rtol=1e-5)
+
+
 def test_a_quantised_graph_is_computed_in_float() -> None:
     """x, as levels of 0.1, times one weight of 127 * 0.01: 0.5 x 1.27 = 0.635, not a level."""
     build = GraphBuilder("g")

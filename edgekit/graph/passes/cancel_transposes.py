@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from edgekit.graph.edit import replace_node
+from edgekit.graph.edit import become
 from edgekit.graph.match import ints_of, is_op
 from edgekit.graph.passes.graph_pass import GraphPass
 from edgekit.graph.passes.remove_identity import skip
@@ -25,8 +25,5 @@ class CancelTransposes(GraphPass):
         order = [inner[axis] for axis in outer]
         if order == sorted(order):
             return skip(node, first.inputs[0])
-        assert node.graph is not None
-        merged = ir.node("Transpose", [first.inputs[0]], {"perm": order}, name=node.name)
-        node.graph.insert_before(node, merged)
-        replace_node(node, with_value=merged.outputs[0])
+        become(node, "Transpose", [first.inputs[0]], {"perm": order})
         return True

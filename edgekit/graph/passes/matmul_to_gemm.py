@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from edgekit.graph.edit import replace_node
+from edgekit.graph.edit import become
 from edgekit.graph.match import constant, is_op, only_producer
 from edgekit.graph.passes.graph_pass import GraphPass
 
@@ -25,12 +25,7 @@ class MatMulToGemm(GraphPass):
         for value in operands:
             matmul = only_producer(value, "MatMul")
             if matmul is not None and _is_dense(matmul):
-                assert matmul.graph is not None
-                gemm = ir.node("Gemm", matmul.inputs, name=matmul.name)
-                matmul.graph.insert_before(matmul, gemm)
-                name, matmul.outputs[0].name = matmul.outputs[0].name, None
-                gemm.outputs[0].name = name
-                replace_node(matmul, with_value=gemm.outputs[0])
+                become(matmul, "Gemm", matmul.inputs)
                 return True
         return False
 

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.graph.edit import add_initializer, replace_node
+from edgekit.graph.edit import add_initializer, become
 from edgekit.graph.match import is_op, static_shape
 from edgekit.graph.passes.graph_pass import GraphPass
 
@@ -24,10 +24,7 @@ class MergeReshapes(GraphPass):
         shape, value = static_shape(node.outputs[0]), first.inputs[0]
         if shape is None or value is None or 0 in shape:
             return False
-        assert node.graph is not None
         name = f"{node.outputs[0].name}_shape"
         target = add_initializer(model, name, np.array(shape, np.int64))
-        merged = ir.node("Reshape", [value, target], name=node.name)
-        node.graph.insert_before(node, merged)
-        replace_node(node, with_value=merged.outputs[0])
+        become(node, "Reshape", [value, target])
         return True

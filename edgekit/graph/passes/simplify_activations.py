@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.graph.edit import replace_node
+from edgekit.graph.edit import become
 from edgekit.graph.match import constant, float_of, input_of, is_op
 from edgekit.graph.passes.graph_pass import GraphPass
 from edgekit.graph.passes.remove_identity import skip
@@ -30,7 +30,7 @@ class SimplifyActivations(GraphPass):
         if is_op(node, "Max"):
             return _simplify_max(node)
         if is_op(node, "LeakyRelu"):
-            return float_of(node, "alpha", 0.01) == 0 and _become(node, "Relu", value)
+            return float_of(node, "alpha", 0.01) == 0 and _become_relu(node, value)
         return is_op(node, "PRelu") and _simplify_prelu(node, value)
 
 
@@ -39,7 +39,7 @@ def _simplify_clip(node: ir.Node, value: ir.Value) -> bool:
     if lowest is None or lowest < 0:
         return False
     if lowest == 0 and highest == np.inf:
-        return _become(node, "Relu", value)
+        return _become_relu(node, value)
     relu = value.producer()
     if relu is None or not is_op(relu, "Relu"):
         return False
@@ -56,7 +56,7 @@ def _simplify_max(node: ir.Node) -> bool:
             continue
         rank = 0 if value.shape is None else len(value.shape)
         if zero.size == 1 and zero.ndim <= rank and not zero.any():
-            return _become(node, "Relu", value)
+            return _become_relu(node, value)
     return False
 
 
@@ -68,8 +68,9 @@ def _simplify_prelu(node: ir.Node, value: ir.Value) -> bool:
     if not (slopes == slope).all():
         return False
     if slope == 0:
-        return _become(node, "Relu", value)
-    return _become(node, "LeakyRelu", value, alpha=slope)
+        return _become_relu(node, value)
+    become(node, "LeakyRelu", [value], {"alpha": slope})
+    return True
 
 
 def _bounds(node: ir.Node) -> tuple[float | None, float | None]:
@@ -95,9 +96,6 @@ def _gives_no_negatives(node: ir.Node | None) -> bool:
     return lowest is not None and lowest >= 0
 
 
-def _become(node: ir.Node, kind: str, value: ir.Value, **attributes: float) -> bool:
-    assert node.graph is not None
-    new = ir.node(kind, [value], attributes, name=node.name)
-    node.graph.insert_before(node, new)
-    replace_node(node, with_value=new.outputs[0])
+def _become_relu(node: ir.Node, value: ir.Value) -> bool:
+    become(node, "Relu", [value])
     return True

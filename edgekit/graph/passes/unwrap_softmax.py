@@ -2,7 +2,7 @@
 
 import onnx_ir as ir
 
-from edgekit.graph.edit import replace_node
+from edgekit.graph.edit import become
 from edgekit.graph.match import int_of, is_op, only_producer, static_shape
 from edgekit.graph.passes.graph_pass import GraphPass
 
@@ -28,9 +28,7 @@ class UnwrapSoftmax(GraphPass):
             return False
         if len(inner) != 2 or outer != (*inner, *[1] * (len(outer) - 2)):
             return False
-        if int_of(softmax, "axis", -1) not in (1, -1) or node.graph is None:
+        if int_of(softmax, "axis", -1) not in (1, -1):
             return False
-        new = ir.node(softmax.op_type, flat.inputs[:1], {"axis": 1}, name=softmax.name)
-        node.graph.insert_before(node, new)
-        replace_node(node, with_value=new.outputs[0])
+        become(node, softmax.op_type, flat.inputs[:1], {"axis": 1})
         return True
