@@ -10,11 +10,15 @@ from edgekit.errors import EdgekitError
 
 COMMANDS = {
     "build": "edgekit.cli.build:build",
+    "compare": "edgekit.cli.compare:compare",
     "compress": "edgekit.cli.compress:compress",
     "config": "edgekit.cli.config:config",
+    "convert": "edgekit.cli.convert:convert",
     "inspect": "edgekit.cli.inspect:inspect",
     "pack": "edgekit.cli.pack:pack",
     "predict": "edgekit.cli.predict:predict",
+    "prune-channels": "edgekit.cli.step:prune_channels",
+    "quantize": "edgekit.cli.step:quantize",
 }
 _WORKSTATION = ("jinja2", "onnx", "onnx_ir", "onnxslim", "rich", "sklearn", "google")
 
@@ -39,7 +43,8 @@ def edgekit() -> None:
     """Shrinks trained models for IoT boards, and runs them there.
 
     Exit codes: 0 done; 2 the command, a setting or an input cannot be used; 3 a model cannot be
-    used; 4 a bundle must not be trusted; 5 something outside is not there now.
+    used; 4 a bundle must not be trusted; 5 something outside is not there now; 6 an artifact misses
+    a gate.
     """
 
 

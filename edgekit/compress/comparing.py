@@ -49,7 +49,9 @@ class Versus(msgspec.Struct, frozen=True, kw_only=True):
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table: what, the first, the second, and how they compare."""
-        return table.rows(self.first, self.first_milliseconds, (self.second,), self.samples)
+        return table.rows(
+            self.first, self.first_milliseconds, (self.second,), f"{self.samples} samples"
+        )
 
 
 def compare_models(

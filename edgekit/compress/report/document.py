@@ -94,7 +94,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     def rows(self) -> list[tuple[str, ...]]:
         """The table: what, the original, each artifact, and how they compare."""
-        rows = table.rows(self.original, self.original_milliseconds, self.artifacts, self.held_out)
+        rows = table.rows(
+            self.original, self.original_milliseconds, self.artifacts, f"{self.held_out} held out"
+        )
         if self.archive_bytes is not None:
             archive = ("bundle as it travels (.tar.xz)", "", table.kilobytes(self.archive_bytes))
             rows.append((*archive, *[""] * (len(self.columns()) - len(archive))))

@@ -17,7 +17,7 @@ def columns(artifacts: Sequence[Against]) -> tuple[str, ...]:
 
 
 def rows(
-    original: Measured, milliseconds: float, artifacts: Sequence[Against], held_out: int
+    original: Measured, milliseconds: float, artifacts: Sequence[Against], judged: str
 ) -> list[tuple[str, ...]]:
     """What, the original, each artifact, and how they compare.
 
@@ -27,7 +27,7 @@ def rows(
         original: the original's figures.
         milliseconds: its time for one sample.
         artifacts: at least one.
-        held_out: over how many samples agreement was counted.
+        judged: over what agreement was counted: "400 held out".
     """
     found: list[tuple[str, ...]] = []
 
@@ -70,7 +70,7 @@ def rows(
             lambda found: percent(found.measured.top5),
             lambda found: points(found.top5),
         )
-    add(f"agreement, {held_out} held out", "", lambda found: percent(found.measured.agreement))
+    add(f"agreement, {judged}", "", lambda found: percent(found.measured.agreement))
     if artifacts[0].measured.kl is not None:
         add("KL divergence, nats", "", lambda found: f"{found.measured.kl or 0:.4f}")
     add(
