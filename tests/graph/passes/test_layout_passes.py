@@ -52,6 +52,26 @@ def test_reshapings_in_a_row_become_one() -> None:
     assert rewritten(MergeReshapes(), model) == ["Relu", "Reshape"]
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_a_transpose_of_axes_of_size_one_is_a_reshaping(first: bool) -> None:
+    net = Net(2, 1, 3, 1)
+    value = net.op("Relu", net.x)
+    if first:
+        value = net.op("Reshape", net.op("Transpose", value, perm=[1, 0, 3, 2]), np.array([6]))
+    else:
+        value = net.op("Transpose", net.op("Flatten", value, axis=0), perm=[1, 0])
+    assert rewritten(MergeReshapes(), net.of(value)) == ["Relu", "Reshape"]
+
+
+def test_any_other_transpose_is_none() -> None:
+    net = Net(2, 1, 3, 1)
+    value = net.op("Flatten", net.op("Transpose", net.x, perm=[2, 1, 0, 3]))
+    assert declined(MergeReshapes(), net.of(value))
+    net = Net(2, 1, 3, 1)
+    value = net.op("Transpose", net.op("Transpose", net.x, perm=[0, 1, 3, 2]), perm=[0, 2, 1, 3])
+    assert declined(MergeReshapes(), net.of(value))
+
+
 def test_a_reshaping_to_an_unknown_shape_is_left_alone() -> None:
     net = Net("N", 3, 4)
     flat = net.op("Flatten", net.x, axis=1)
