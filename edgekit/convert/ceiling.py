@@ -25,6 +25,9 @@ def remove_ceil_mode(model: ir.Model) -> None:
             if sizes is None or inferred is None:
                 continue
             _rewrite(node, sizes[2:], inferred[2:])
+            for other in model.graph:
+                for value in other.outputs:
+                    value.shape = None
             infer_shapes(model)
 
 

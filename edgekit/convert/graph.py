@@ -1,6 +1,7 @@
 """Brings an ONNX graph into the form that the TFLite writer starts from."""
 
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveInitializersFromInputsPass
 
 from edgekit.convert.ceiling import remove_ceil_mode
 from edgekit.errors import UnsupportedModel
@@ -35,7 +36,9 @@ def prepared(model: ir.Model) -> ir.Model:
             f"has opset {opset}; TFLite export reads {_SOFTMAX_OVER_ONE_AXIS} and later: "
             "raise it with edgekit.graph.load.canonical"
         )
-    copy = infer_shapes(model.clone())
+    copy = model.clone()
+    RemoveInitializersFromInputsPass()(copy)
+    infer_shapes(copy)
     if FoldConstants()(copy).modified:
         infer_shapes(copy)
     remove_ceil_mode(copy)

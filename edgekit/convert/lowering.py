@@ -122,6 +122,10 @@ class Lowering:
 
     def floats(self, value: ir.Value, order: Order) -> Tensor:
         """A value in some order as float32."""
+        array = self.constants.array(value) if value not in self._placed else None
+        if array is not None and array.dtype != np.float32:
+            numbers = stored(array, order).astype(np.float32)
+            return self.writer.constant(str(value.name), numbers)
         return self.dequantized(self.stored(value, order), value)
 
     def integers(self, value: ir.Value, order: Order, grid: Grid | None = None) -> Tensor:

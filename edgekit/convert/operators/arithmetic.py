@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.convert import schema
-from edgekit.convert.layout import Order, as_in_onnx, expanded
+from edgekit.convert.layout import NEW, Order, as_in_onnx, expanded
 from edgekit.convert.op import Op
 from edgekit.convert.writer import Tensor
 
@@ -89,9 +89,12 @@ def common_order(op: Op) -> Order:
 
 
 def read_broadcast(op: Op, value: ir.Value, order: Order) -> Tensor:
-    """An input in the order of the result, with axes of 1 where it has fewer."""
+    """An input in the order of the result, with axes of 1 where it lacks one, but not in front."""
     missing = len(op.result_shape) - len(op.lowering.shape(value))
-    return op.read_value(value, expanded(order, missing))
+    axes = list(expanded(order, missing)) if missing else list(order)
+    while missing and axes and axes[0] == NEW:
+        axes.pop(0)
+    return op.read_value(value, tuple(axes))
 
 
 def _folded(op: Op, code: str, order: Order) -> Tensor:

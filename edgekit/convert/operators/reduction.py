@@ -16,6 +16,8 @@ def reduction(code: str) -> Callable[[Op], None]:
         rank, order = len(op.shape(0)), op.order(0)
         axes = _axes(op, rank)
         x = op.read(0)
+        if x.dtype == np.bool_:
+            raise op.unsupported("of truth values")
         if not axes:
             op.lowering.place(op.node.outputs[0], Placed(x, order))
             return
