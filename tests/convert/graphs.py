@@ -1,6 +1,7 @@
 """Builds small graphs, float and quantised, and numbers to feed them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
@@ -25,36 +26,56 @@ def on_grid(shape: Sequence[int], scale: float, zero_point: int, *, seed: int = 
 
 def gives(build: GraphBuilder, rank: int, /, **values: ir.Value) -> ir.Model:
     """The model that gives these values, float32 of so many axes of any size."""
-    return build.finish(
-        **{name: (value, np.float32, [None] * rank) for name, value in values.items()}
-    )
+    axes = [None] * rank
+    return build.finish(**{name: (value, np.float32, axes) for name, value in values.items()})
 
 
 class QuantizedBuilder(GraphBuilder):
     """Adds the QuantizeLinear and DequantizeLinear nodes that edgekit's quantiser does."""
 
-    def quantized(self, value: ir.Value, scale: float, zero_point: int) -> ir.Value:
+    def quantized(self, value: ir.Value, scale: float, zero_point: int = 0) -> ir.Value:
         """A value rounded to a uint8 grid."""
         grid = np.float32(scale), np.uint8(zero_point)
         return self.op("DequantizeLinear", self.op("QuantizeLinear", value, *grid), *grid)
 
-    def weights(self, array: Array, axis: int, *, per_channel: bool = True) -> ir.Value:
-        """Weights as int8 around zero."""
-        scale = weight_scale(array, axis, per_channel=per_channel)
-        shape = [-1 if place == axis else 1 for place in range(array.ndim)]
-        units = scale.reshape(shape) if per_channel else scale
-        integers = np.clip(np.rint(array / units), -127, 127).astype(np.int8)
+    def stored(self, array: Array, scale: float, zero_point: int = 0) -> ir.Value:
+        """A constant on a uint8 grid."""
+        return self.op("DequantizeLinear", array, np.float32(scale), np.uint8(zero_point))
+
+    def linear(
+        self,
+        kind: str,
+        x: ir.Value,
+        weights: Array,
+        *,
+        x_scale: float,
+        axis: int = 0,
+        bias: Array | None = None,
+        per_channel: bool = True,
+        **how: object,
+    ) -> ir.Value:
+        """A Conv, Gemm or MatMul with int8 weights around zero, and an int32 bias."""
+        scale = _weight_scale(weights, axis, per_channel=per_channel)
+        shape = [-1 if place == axis else 1 for place in range(weights.ndim)]
+        integers = np.rint(weights / (scale.reshape(shape) if per_channel else scale))
         zeros = np.zeros(scale.shape, np.int8)
-        return self.op("DequantizeLinear", integers, scale, zeros, axis=axis)
+        inputs = [self.op("DequantizeLinear", integers.astype(np.int8), scale, zeros, axis=axis)]
+        if bias is not None:
+            units = np.float32(x_scale) * scale
+            whole = np.rint(bias / units).astype(np.int32)
+            zeros = np.zeros(scale.shape, np.int32)
+            inputs.append(self.op("DequantizeLinear", whole, units, zeros, axis=0))
+        return self.op(kind, x, *inputs, **how)
 
-    def bias(self, array: Array, scale: Array) -> ir.Value:
-        """A bias as int32 in units of `scale`."""
-        integers = np.rint(array / scale).astype(np.int32)
-        return self.op("DequantizeLinear", integers, scale, np.zeros(scale.shape, np.int32), axis=0)
 
-
-def weight_scale(array: Array, axis: int, *, per_channel: bool = True) -> Array:
-    """The largest weight over 127, of each entry of an axis or of all."""
+def _weight_scale(array: Array, axis: int, *, per_channel: bool) -> Array:
+    """The largest weight over the largest integer, of each entry of an axis or of all."""
     others = tuple(place for place in range(array.ndim) if place != axis)
     largest = np.abs(array).max(axis=others if per_channel else None)
-    return np.asarray(np.maximum(largest, 1e-6) / 127, np.float32)
+    return np.asarray(np.maximum(largest, 1e-6) / _largest_integer(), np.float32)
+
+
+def _largest_integer() -> int:
+    """All 8 bits where onnxruntime does not saturate, else 7: see decision 2."""
+    found = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    return 127 if "vnni" in found or "aarch64" in found or "asimd" in found else 63

@@ -75,7 +75,7 @@ RULES: dict[str, Rule] = {
     ),
     "Neg": Rule(activation.unary("NEG")),
     "PRelu": Rule(activation.prelu),
-    "Pad": Rule(padding.pad, _MOVES),
+    "Pad": Rule(padding.pad, _MOVES, integer_if=padding.can_be_integer),
     "Pow": Rule(arithmetic.power),
     "QuantizeLinear": Rule(casting.quantize),
     "ReduceMax": Rule(reduction.reduction("REDUCE_MAX"), _MOVES),

@@ -5,7 +5,14 @@ import numpy as np
 from edgekit.convert import schema
 from edgekit.convert.layout import NEW
 from edgekit.convert.op import Op
+from edgekit.convert.tails import grid_wanted
 from edgekit.convert.writer import Tensor
+
+
+def can_be_integer(op: Op) -> bool:
+    """Whether int8 is copied between numbers that are on the grid, or rounded to it anyway."""
+    known = op.input(2) is None or op.array(2) is not None
+    return known and (_number(op) == 0 or grid_wanted(op.node.outputs[0]) == op.grid)
 
 
 def pad(op: Op) -> None:
