@@ -27,8 +27,7 @@ def prepared(model: ir.Model) -> ir.Model:
         model: is left as it is.
 
     Raises:
-        UnsupportedModel: an axis of an input or output is dynamic, its dtype is one that TFLite
-            lacks, or the model is invalid or of an old opset.
+        UnsupportedModel: the model is invalid, or of an old opset.
     """
     opset = model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
     if opset < _SOFTMAX_OVER_ONE_AXIS:
@@ -44,12 +43,15 @@ def prepared(model: ir.Model) -> ir.Model:
     remove_ceil_mode(copy)
     for number, node in enumerate(copy.graph):
         node.name = node.name or f"{node.op_type}_{number}"
-    for value in [*copy.graph.inputs, *copy.graph.outputs]:
-        _require_fixed(value)
     return copy
 
 
-def _require_fixed(value: ir.Value) -> None:
+def require_fixed(value: ir.Value) -> None:
+    """Refuses an input or output of unknown size, or of a dtype that TFLite has not.
+
+    Raises:
+        UnsupportedModel: names the value.
+    """
     if static_shape(value) is None:
         raise UnsupportedModel(
             f"{value.name!r} has dynamic axes {list(value.shape or ())}; TFLite export needs a "

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from edgekit.array import Array
 from edgekit.convert import schema
 from edgekit.convert.constants import Constants
+from edgekit.convert.graph import require_fixed
 from edgekit.convert.layout import (
     NEW,
     Order,
@@ -52,6 +53,8 @@ class Lowering:
         self._graph = graph
         self._rules = rules
         self._require_rules()
+        for value in [*graph.inputs, *graph.outputs]:
+            require_fixed(value)
         self._tails = {
             node: tail_of(node, rules, self.constants)
             for node in graph

@@ -15,9 +15,11 @@ from edgekit.convert import schema, to_tflite
 _INT8 = schema.tensor_type(np.int8)
 
 
-def onnxruntime_gives(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
-    """The outputs of an ONNX model."""
-    return _run(ir.to_proto(model), feeds)
+def onnxruntime_gives(
+    model: ir.Model, feeds: Mapping[str, Array], *, fuses: bool = True
+) -> dict[str, Array]:
+    """The outputs of an ONNX model; `fuses` lets quantised parts be computed in integers."""
+    return _run(ir.to_proto(model), feeds, fuses=fuses)
 
 
 def litert_gives(
@@ -44,7 +46,7 @@ def require_same(
     The tolerance is relative to each number, and to the largest of an output.
     """
     data = to_tflite(model, check=False, **how)
-    expected = onnxruntime_gives(model, feeds)
+    expected = onnxruntime_gives(model, feeds, fuses=False)
     found = litert_gives(data, feeds, xnnpack=xnnpack)
     assert set(found) == set(expected)
     for name, array in expected.items():
@@ -77,7 +79,7 @@ def onnxruntime_integers(model: ir.Model, feeds: Mapping[str, Array]) -> dict[st
             proto.graph.output.append(
                 onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.UINT8, None)
             )
-    answers = _run(proto, feeds)
+    answers = _run(proto, feeds, fuses=True)
     return {node.input[0]: answers[node.output[0]] for node in nodes}
 
 
@@ -102,8 +104,9 @@ def litert_integers(data: bytes, feeds: Mapping[str, Array]) -> dict[str, Array]
     }
 
 
-def _run(proto: onnx.ModelProto, feeds: Mapping[str, Array]) -> dict[str, Array]:
+def _run(proto: onnx.ModelProto, feeds: Mapping[str, Array], *, fuses: bool) -> dict[str, Array]:
     options = ort.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "0" if fuses else "1")
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
     session = ort.InferenceSession(

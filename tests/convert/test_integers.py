@@ -262,9 +262,9 @@ def picture_net() -> tuple[ir.Model, Feeds]:
     value = conv(value, 4.0, (8, 1, 3, 3), 6.0, 6, pads=[1, 1, 1, 1], group=8)
     flat = build.quantized(build.op("Flatten", value, axis=1), 6.0)
     logits = build.linear(
-        "Gemm", flat, normal((5, 200)) * 0.05, x_scale=6.0, bias=normal((5,)), transB=1
+        "Gemm", flat, normal((5, 200)) * 0.002, x_scale=6.0, bias=normal((5,)), transB=1
     )
-    logits = build.quantized(logits, 1.5, 128)
+    logits = build.quantized(logits, 0.05, 128)
     scores = build.op("Softmax", logits, axis=1)
     rng = np.random.default_rng(9)
     pixels = rng.integers(0, 256, (1, 12, 12, 3)).astype(np.uint8)

@@ -88,8 +88,6 @@ def _axes(op: Op, kernel: tuple[int, ...]) -> tuple[_Axis, _Axis]:
         raise op.unsupported("with auto_pad or output_shape; give it pads")
     sizes, outs = op.shape(0)[2:], op.result_shape[2:]
     strides, pads = op.ints("strides", [1] * len(sizes)), op.ints("pads", [0] * 2 * len(sizes))
-    if min(pads) < 0:
-        raise op.unsupported("with negative padding")
     found = [
         _Axis(sizes[axis], outs[axis], kernel[axis], strides[axis], pads[axis])
         for axis in range(len(sizes))

@@ -82,17 +82,11 @@ def picture_order(op: Op) -> Order:
 
 
 def windows_of(op: Op, kernel: Sequence[int]) -> tuple[Window, Window]:
-    """The windows of a Conv or a pool along height and width; a signal has height 1.
-
-    Raises:
-        UnsupportedModel: a padding is negative.
-    """
+    """The windows of a Conv or a pool along height and width; a signal has height 1."""
     sizes, outs = op.shape(0)[2:], op.result_shape[2:]
     axes = len(sizes)
     strides, dilations = op.ints("strides", [1] * axes), op.ints("dilations", [1] * axes)
     pads = op.ints("pads", [0] * (2 * axes))
-    if min(pads) < 0:
-        raise op.unsupported("with negative padding")
     automatic = op.text("auto_pad", "NOTSET")
     found = []
     for axis in range(axes):
