@@ -10,9 +10,11 @@ from edgekit.cli import show
 if TYPE_CHECKING:
     from edgekit.compress.report import Report
 
+_MARKS = {"chosen": "<- chosen", "front": "*", "beaten": ""}
+
 
 def show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
-    """Prints the figures of an artifact.
+    """Prints the figures of an artifact, and the front of the search that found it.
 
     Args:
         report: the figures.
@@ -22,6 +24,8 @@ def show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
     if as_json:
         show.json_document(report)
         return
+    if report.front:
+        _show_front(report)
     numbers = range(1, 2 + len(report.artifacts))
     show.table([report.columns(), *report.rows()], right=numbers, header=True)
     for what, value in report.facts.items():
@@ -30,3 +34,21 @@ def show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
         click.secho(f"warning: {warning}", fg="yellow", err=True)
     if out is not None:
         click.echo(f"wrote {out} and {out / 'report.html'}")
+
+
+def _show_front(report: "Report") -> None:
+    """Every candidate, the smallest first; those on the front have a star."""
+    rows = [("candidate", "under xz", "agreement", "KL", "time", "")]
+    rows += [
+        (
+            point.name,
+            f"{point.size_bytes / 1000:,.1f} kB",
+            f"{point.agreement:.1%}",
+            "" if point.kl is None else f"{point.kl:.4f}",
+            f"{point.latency:.2f}",
+            _MARKS[point.standing],
+        )
+        for point in sorted(report.front, key=lambda point: point.size_bytes)
+    ]
+    show.table(rows, right=(1, 2, 3, 4), header=True)
+    click.echo("* none is better in every figure\n")

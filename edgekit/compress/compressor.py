@@ -167,6 +167,7 @@ def finish(
     out: Path,
     replace: bool,
     started: float,
+    layers: Sequence[LayerSensitivity] | None = None,
     front: Sequence[FrontPoint] = (),
     progress: Progress,
 ) -> Compressed:
@@ -178,19 +179,19 @@ def finish(
         out: the bundle's folder.
         replace: whether a bundle at `out` gives way.
         started: `perf_counter` when the work began.
+        layers: how much each matters, where that is known already.
         front: what a search found, for the report.
         progress: shows how far this is.
 
     Raises:
         GateMissed: the artifact does not hold the recipe's gates.
     """
-    layers: list[LayerSensitivity] = []
-    if made.recipe.steps:
+    if layers is None and made.recipe.steps:
         layers = sensitivities(bench.trained.model, bench.tensors, progress=progress)
     misses = missed_gates(made.recipe.gates, made.comparison.artifacts)
     manifest = _manifest(bench, made)
     report = report_of(
-        manifest, bench, made, sensitivity=layers, front=front, misses=misses, started=started
+        manifest, bench, made, sensitivity=layers or (), front=front, misses=misses, started=started
     )
     page = report_html(report, thumbnails(report, bench.known.samples))
     if misses:
@@ -198,7 +199,7 @@ def finish(
         beside.parent.mkdir(parents=True, exist_ok=True)
         beside.write_text(page, encoding="utf-8")
         lines = [miss.text for miss in misses]
-        hurting = hurting_layers(layers)
+        hurting = hurting_layers(layers or ())
         raise GateMissed(
             [*lines, *([hurting] if hurting else []), f"nothing was written but {beside}"],
             report=report,

@@ -1,5 +1,6 @@
 """The recipe: the TOML file of steps that turn a model into a bundle. See `docs/recipes.md`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -77,6 +78,10 @@ class Recipe(_Table, frozen=True, kw_only=True):
     gates: Gates = msgspec.field(default_factory=Gates)
     formats: Annotated[tuple[Format, ...], msgspec.Meta(min_length=1)] = ("onnx",)
     build: dict[str, Any] = {}
+
+    def writing(self, formats: Sequence[Format]) -> "Recipe":
+        """The same for other formats; itself where none is given."""
+        return msgspec.structs.replace(self, formats=tuple(formats)) if formats else self
 
 
 def load_recipe(path: Path | None) -> Recipe:

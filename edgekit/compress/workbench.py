@@ -182,12 +182,21 @@ def _name_nodes(model: ir.Model) -> None:
 
 def _form(format_: Format, model: ir.Model, trained: TrainedModel) -> Form:
     if format_ == "onnx":
-        data = serialized(model)
-        engine: Engine = OnnxRuntimeEngine(data)
-        return Form("model.onnx", data, Candidate(engine, trained.input, trained.output))
+        return open_form(format_, serialized(model), trained)
     from edgekit.convert import to_tflite
 
-    data = to_tflite(model)
+    return open_form(format_, to_tflite(model), trained)
+
+
+def open_form(format_: Format, data: bytes, trained: TrainedModel) -> Form:
+    """A model file, loaded by the engine that runs its format.
+
+    Raises:
+        UnsupportedModel: its input or output is not the trained model's.
+    """
+    if format_ == "onnx":
+        engine: Engine = OnnxRuntimeEngine(data)
+        return Form("model.onnx", data, Candidate(engine, trained.input, trained.output))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(data)
