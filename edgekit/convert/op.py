@@ -183,6 +183,14 @@ class Op:
         writer.operator(code, inputs, made, options, version)
         return made
 
+    def reshaped(self, tensor: Tensor, shape: Sequence[int]) -> Tensor:
+        """A tensor in another shape; no operator where it has that already."""
+        if tensor.shape == tuple(shape):
+            return tensor
+        options = schema.options("Reshape", newShape=list(shape))
+        inputs = [tensor, self.fixed("shape", shape)]
+        return self.emit("RESHAPE", inputs, shape, options, like=tensor)
+
     def fixed(self, name: str, numbers: npt.ArrayLike, dtype: npt.DTypeLike = np.int32) -> Tensor:
         """A constant that is no weight: axes, shapes, paddings; int32 unless told."""
         return self.lowering.writer.constant(name, np.asarray(numbers, dtype))

@@ -25,6 +25,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
         "padding", "strideH", "strideW", "dilationHFactor", "dilationWFactor",
         "fusedActivationFunction",
     ),
+    "DepthToSpace": ("blockSize",),
     "DepthwiseConv2D": (
         "padding", "strideH", "strideW", "dilationHFactor", "dilationWFactor",
         "fusedActivationFunction", "depthMultiplier",
@@ -32,6 +33,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "Div": ("fusedActivationFunction",),
     "FullyConnected": ("fusedActivationFunction", "keepNumDims"),
     "Gather": ("axis",),
+    "Gelu": ("approximate",),
     "LeakyRelu": ("alpha",),
     "MirrorPad": ("mode",),
     "Mul": ("fusedActivationFunction",),
@@ -42,6 +44,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "ResizeBilinear": ("alignCorners", "halfPixelCenters"),
     "ResizeNearestNeighbor": ("alignCorners", "halfPixelCenters"),
     "Softmax": ("beta",),
+    "SpaceToDepth": ("blockSize",),
     "SplitV": ("numSplits",),
     "StridedSlice": ("beginMask", "endMask"),
     "Sub": ("fusedActivationFunction",),
@@ -104,6 +107,11 @@ def options(kind: str, **fields: Any) -> Options:
             raise ValueError(f"{kind} sets {name}, which OPTIONS does not list")
         setattr(table, name, value)
     return getattr(generated.BuiltinOptions, f"{kind}Options"), table
+
+
+def unfused(kind: str) -> Options:
+    """A table of options that says only that no activation is fused."""
+    return options(kind, fusedActivationFunction=activation("NONE"))
 
 
 def operator_code(name: str) -> int:

@@ -131,7 +131,29 @@ def test_a_softmax_is_over_any_axis(axis: int) -> None:
     require_same(model, {"x": normal((2, 3, 5))})
 
 
-@pytest.mark.parametrize("kind", ["Log", "Sqrt"])
+@pytest.mark.parametrize("axis", [1, 2, -1])
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_a_layer_normalization_gives_the_same(axis: int, has_bias: bool) -> None:
+    build = GraphBuilder("layer")
+    shape = (2, 3, 5, 4)
+    x = build.input("x", np.float32, shape)
+    rest = shape[axis % 4 :]
+    bias = [normal(rest, seed=1)] if has_bias else []
+    value = build.op("Conv", x, normal((3, 3, 1, 1)))
+    value = build.op("LayerNormalization", value, normal(rest), *bias, axis=axis)
+    require_same(gives(build, 4, y=value), {"x": normal(shape)})
+
+
+@pytest.mark.parametrize("how", ["none", "tanh"])
+def test_a_gelu_gives_the_same(how: str) -> None:
+    build = GraphBuilder("gelu")
+    x = build.input("x", np.float32, (3, 5))
+    model = gives(build, 2, y=build.op("Gelu", x, approximate=how))
+    model.graph.opset_imports[""] = 20
+    require_same(model, {"x": normal((3, 5))})
+
+
+@pytest.mark.parametrize("kind", ["Log", "Reciprocal", "Sqrt"])
 def test_a_function_of_positive_numbers_gives_the_same(kind: str) -> None:
     build = GraphBuilder("positive")
     x = build.input("x", np.float32, (3, 5))

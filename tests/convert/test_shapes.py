@@ -224,3 +224,34 @@ def test_shapes_that_the_graph_computes_are_known_beforehand() -> None:
     batch = build.op("Slice", build.op("Shape", x), integers(0), integers(1))
     value = build.op("Reshape", x, build.op("Concat", batch, integers(-1), axis=0))
     assert operators(to_tflite(gives(build, 2, y=value))) == ["RESHAPE"]
+
+
+@pytest.mark.parametrize("mode", ["DCR", "CRD"])
+def test_a_depth_to_space_gives_the_same(mode: str) -> None:
+    build = GraphBuilder("grow")
+    x = build.input("x", np.float32, (1, 12, 3, 2))
+    model = gives(build, 4, y=build.op("DepthToSpace", x, blocksize=2, mode=mode))
+    require_same(model, {"x": normal((1, 12, 3, 2))})
+
+
+def test_a_space_to_depth_gives_the_same() -> None:
+    build = GraphBuilder("shrink")
+    x = build.input("x", np.float32, (1, 3, 6, 4))
+    require_same(
+        gives(build, 4, y=build.op("SpaceToDepth", x, blocksize=2)), {"x": normal((1, 3, 6, 4))}
+    )
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 4, 5), (2, 2, 3, 4, 5), (3, 1, 1)])
+def test_an_expand_gives_the_same(shape: tuple[int, ...]) -> None:
+    build = GraphBuilder("expand")
+    x = build.input("x", np.float32, (2, 3, 1, 5))
+    value = build.op("Expand", build.op("Conv", x, normal((3, 3, 1, 1))), integers(*shape))
+    require_same(gives(build, max(4, len(shape)), y=value), {"x": normal((2, 3, 1, 5))})
+
+
+def test_a_tile_gives_the_same() -> None:
+    build = GraphBuilder("tile")
+    x = build.input("x", np.float32, (1, 3, 2, 5))
+    value = build.op("Tile", build.op("Conv", x, normal((3, 3, 1, 1))), integers(2, 3, 1, 2))
+    require_same(gives(build, 4, y=value), {"x": normal((1, 3, 2, 5))})

@@ -59,18 +59,31 @@ def elu(op: Op) -> None:
     else:
         negative = op.emit("MINIMUM", [x, op.number(0.0)], x.shape)
         negative = op.emit("ELU", [negative], x.shape)
-        negative = op.emit("MUL", [negative, op.number(alpha)], x.shape, _plain("Mul"))
+        negative = op.emit("MUL", [negative, op.number(alpha)], x.shape, schema.unfused("Mul"))
         y = op.emit("RELU", [x], x.shape)
-        y = op.emit("ADD", [y, negative], x.shape, _plain("Add"))
+        y = op.emit("ADD", [y, negative], x.shape, schema.unfused("Add"))
     op.give(y, op.order(0))
+
+
+def gelu(op: Op) -> None:
+    """Writes a Gelu, exact or by tanh."""
+    x = op.read(0)
+    options = schema.options("Gelu", approximate=op.text("approximate", "none") == "tanh")
+    op.give(op.emit("GELU", [x], x.shape, options), op.order(0))
+
+
+def reciprocal(op: Op) -> None:
+    """Writes a Reciprocal as a division."""
+    x = op.read(0)
+    op.give(op.emit("DIV", [op.number(1.0), x], x.shape, schema.unfused("Div")), op.order(0))
 
 
 def hard_sigmoid(op: Op) -> None:
     """Writes a HardSigmoid: `clip(alpha x + beta, 0, 1)`."""
     x = op.read(0)
     alpha, beta = op.real("alpha", 0.2), op.real("beta", 0.5)
-    y = op.emit("MUL", [x, op.number(alpha)], x.shape, _plain("Mul"))
-    y = op.emit("ADD", [y, op.number(beta)], x.shape, _plain("Add"))
+    y = op.emit("MUL", [x, op.number(alpha)], x.shape, schema.unfused("Mul"))
+    y = op.emit("ADD", [y, op.number(beta)], x.shape, schema.unfused("Add"))
     op.give(_clipped(op, y, 0.0, 1.0), op.order(0))
 
 
@@ -88,7 +101,3 @@ def _bound(op: Op, number: float) -> Tensor:
         return op.number(number)
     nearest = np.array(op.grid.nearest(number), np.int8)
     return op.lowering.writer.constant("bound", nearest, op.grid)
-
-
-def _plain(kind: str) -> schema.Options:
-    return schema.options(kind, fusedActivationFunction=schema.activation("NONE"))

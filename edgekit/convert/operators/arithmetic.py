@@ -51,7 +51,7 @@ def mean(op: Op) -> None:
     order = common_order(op)
     total = _folded(op, "ADD", order)
     share = op.number(1 / len(op.node.inputs))
-    op.give(op.emit("MUL", [total, share], total.shape, _plain("Mul")), order)
+    op.give(op.emit("MUL", [total, share], total.shape, schema.unfused("Mul")), order)
 
 
 def power(op: Op) -> None:
@@ -62,7 +62,7 @@ def power(op: Op) -> None:
     known = op.lowering.constants.array(exponent)
     if known is not None and known.size == 1 and known.item() in (_HALF, _TWO):
         if known.item() == _TWO:
-            y = op.emit("MUL", [x, x], x.shape, _plain("Mul"))
+            y = op.emit("MUL", [x, x], x.shape, schema.unfused("Mul"))
         else:
             y = op.emit("SQRT", [x], x.shape)
     else:
@@ -100,13 +100,9 @@ def read_broadcast(op: Op, value: ir.Value, order: Order) -> Tensor:
 def _folded(op: Op, code: str, order: Order) -> Tensor:
     first, *others = (read_broadcast(op, value, order) for value in inputs_of(op))
     for other in others:
-        options = _plain("Add") if code == "ADD" else schema.NO_OPTIONS
+        options = schema.unfused("Add") if code == "ADD" else schema.NO_OPTIONS
         first = op.emit(code, [first, other], _shape(first, other), options)
     return first
-
-
-def _plain(kind: str) -> schema.Options:
-    return schema.options(kind, fusedActivationFunction=schema.activation("NONE"))
 
 
 def _shape(left: Tensor, right: Tensor) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ def gemm(op: Op) -> None:
     if op.array(1) is None:
         y = _product(op, op.read(0, order), op.read(1, (0, 1)), bool(op.integer("transB", 0)))
         if alpha != 1:
-            y = op.emit("MUL", [y, op.number(alpha)], y.shape, schema.options("Mul", **_NOT_FUSED))
+            y = op.emit("MUL", [y, op.number(alpha)], y.shape, schema.unfused("Mul"))
         op.give(_with_addend(op, y), (0, 1))
         return
     weights, grid = weights_of(op, 0 if op.integer("transB", 0) else 1)
@@ -121,5 +121,5 @@ def _with_addend(op: Op, y: Tensor) -> Tensor:
     c = op.read(2, as_in_onnx(len(op.shape(2))))
     beta = op.real("beta", 1.0)
     if beta != 1:
-        c = op.emit("MUL", [c, op.number(beta)], c.shape, schema.options("Mul", **_NOT_FUSED))
+        c = op.emit("MUL", [c, op.number(beta)], c.shape, schema.unfused("Mul"))
     return op.emit("ADD", [y, c], y.shape, schema.options("Add", **op.fused))

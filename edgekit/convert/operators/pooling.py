@@ -65,8 +65,7 @@ def average_pool(op: Op) -> None:
         x = padded(op, x, windows)
         y = _pooled(op, "AVERAGE_POOL_2D", x, windows, schema.padding("VALID"))
         factor = op.fixed("counted", correction[np.newaxis, :, :, np.newaxis], np.float32)
-        options = schema.options("Mul", fusedActivationFunction=schema.activation("NONE"))
-        y = op.emit("MUL", [y, factor], y.shape, options)
+        y = op.emit("MUL", [y, factor], y.shape, schema.unfused("Mul"))
     op.give(y, order)
 
 

@@ -28,7 +28,7 @@ def lstm(op: Op) -> None:
     hidden = op.shape(2)[2]
     direction = op.text("direction", "forward")
     x = op.read(0, as_in_onnx(3))
-    flat = _reshaped(op, x, (steps * batch, width))
+    flat = op.reshaped(x, (steps * batch, width))
     sequences, ends = [], []
     for number in range(op.shape(1)[0]):
         backwards = direction == "reverse" or number == 1
@@ -67,7 +67,7 @@ def _input_terms(op: Op, flat: Tensor, number: int, shape: tuple[int, int, int])
         bias = op.constant(3, "biases")[number].reshape(2, -1).sum(0)
     terms = _dense(op, flat, kernel, bias)
     options = schema.options("Unpack", num=shape[0], axis=0)
-    return op.emit_many("UNPACK", [_reshaped(op, terms, shape)], [shape[1:]] * shape[0], options)
+    return op.emit_many("UNPACK", [op.reshaped(terms, shape)], [shape[1:]] * shape[0], options)
 
 
 def _step(op: Op, terms: Tensor, state: _State, number: int, hidden: int) -> _State:
@@ -96,7 +96,7 @@ def _initial(op: Op, index: int, number: int) -> Tensor | None:
     state = op.read(index, as_in_onnx(3))
     shape = (1, *state.shape[1:])
     inputs = [state, op.fixed("begin", (number, 0, 0)), op.fixed("size", shape)]
-    return _reshaped(op, op.emit("SLICE", inputs, shape), shape[1:])
+    return op.reshaped(op.emit("SLICE", inputs, shape), shape[1:])
 
 
 def _give_sequences(op: Op, sequences: list[list[Tensor]]) -> None:
@@ -122,13 +122,8 @@ def _is_read(op: Op, output: int) -> bool:
 def _packed(op: Op, parts: list[Tensor], axis: int) -> Tensor:
     shape = (*parts[0].shape[:axis], len(parts), *parts[0].shape[axis:])
     if len(parts) == 1:
-        return _reshaped(op, parts[0], shape)
+        return op.reshaped(parts[0], shape)
     return op.emit("PACK", parts, shape, schema.options("Pack", valuesCount=len(parts), axis=axis))
-
-
-def _reshaped(op: Op, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    options = schema.options("Reshape", newShape=list(shape))
-    return op.emit("RESHAPE", [x, op.fixed("shape", shape)], shape, options)
 
 
 def _dense(op: Op, x: Tensor, kernel: Tensor, bias: Array) -> Tensor:
@@ -141,8 +136,7 @@ def _dense(op: Op, x: Tensor, kernel: Tensor, bias: Array) -> Tensor:
 
 
 def _both(op: Op, code: str, kind: str, left: Tensor, right: Tensor) -> Tensor:
-    options = schema.options(kind, fusedActivationFunction=schema.activation("NONE"))
-    return op.emit(code, [left, right], left.shape, options)
+    return op.emit(code, [left, right], left.shape, schema.unfused(kind))
 
 
 def _split(op: Op, x: Tensor, sizes: list[int]) -> list[Tensor]:

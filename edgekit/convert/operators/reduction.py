@@ -43,10 +43,7 @@ def arg_max(op: Op) -> None:
     y = op.emit("ARG_MAX", [x, op.fixed("axis", place)], shape, options, dtype=np.int64)
     kept = (*order[:place], *order[place + 1 :])
     if op.integer("keepdims", 1):
-        kept_shape = [*shape, 1]
-        how = schema.options("Reshape", newShape=kept_shape)
-        y = op.emit("RESHAPE", [y, op.fixed("shape", kept_shape)], kept_shape, how, like=y)
-        op.give(y, (*kept, axis))
+        op.give(op.reshaped(y, (*shape, 1)), (*kept, axis))
     else:
         op.give(y, tuple(NEW if a == NEW else a - (a > axis) for a in kept))
 

@@ -168,10 +168,9 @@ def _interpolated(op: Op, x: Tensor, place: int, axis: _Axis) -> Tensor:
     places = np.clip(axis.places, 0, axis.size - 1)
     low = np.floor(places).astype(np.int32)
     share = (places - low).reshape([-1 if at == place else 1 for at in range(len(x.shape))])
-    plain = {"fusedActivationFunction": schema.activation("NONE")}
     parts = []
     for indices, weight in ((low, 1 - share), (np.minimum(low + 1, axis.size - 1), share)):
         part = _taken(op, x, place, indices)
         weights = op.fixed("share", weight, np.float32)
-        parts.append(op.emit("MUL", [part, weights], part.shape, schema.options("Mul", **plain)))
-    return op.emit("ADD", parts, parts[0].shape, schema.options("Add", **plain))
+        parts.append(op.emit("MUL", [part, weights], part.shape, schema.unfused("Mul")))
+    return op.emit("ADD", parts, parts[0].shape, schema.unfused("Add"))

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.convert import schema
 from edgekit.convert.layout import (
     NEW,
     moving,
@@ -16,14 +15,13 @@ from edgekit.convert.layout import (
     unsqueezed,
 )
 from edgekit.convert.op import Op, Placed
-from edgekit.convert.writer import Tensor
 from edgekit.graph.match import input_of, int_of, is_op
 
 
 def identity(op: Op) -> None:
     """Writes nothing: what is given is where what is read is."""
     training = op.array(2)
-    if training is not None and training.any():
+    if op.input(2) is not None and (training is None or training.any()):
         raise op.unsupported("in training mode")
     op.lowering.place(op.node.outputs[0], op.lowering.placed(op.value(0)))
 
@@ -49,7 +47,7 @@ def unsqueeze(op: Op) -> None:
     axes = {int(axis) % rank for axis in op.constant(1, "axes").ravel()}
     x = op.read(0)
     order = unsqueezed(op.order(0), axes)
-    op.give(_reshaped(op, x, stored_shape(op.result_shape, order)), order)
+    op.give(op.reshaped(x, stored_shape(op.result_shape, order)), order)
 
 
 def reshape(op: Op) -> None:
@@ -70,18 +68,11 @@ def reshape(op: Op) -> None:
             numbers = np.arange(int(np.prod(shape[1:]))).reshape((1, *shape[1:]))
             kept = [axis for axis in placed.order if axis not in (0, NEW)]
             columns = numbers.transpose([0, *kept]).ravel()
-            y = _reshaped(op, op.read(0), new_shape)
+            y = op.reshaped(op.read(0), new_shape)
             op.lowering.place(op.node.outputs[0], Placed(y, (0, 1), columns))
             return
     before, after = regrouped(shape, new_shape, placed.order)
-    op.give(_reshaped(op, op.read_run(0, before), stored_shape(new_shape, after)), after)
-
-
-def _reshaped(op: Op, x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    if x.shape == shape:
-        return x
-    options = schema.options("Reshape", newShape=list(shape))
-    return op.emit("RESHAPE", [x, op.fixed("shape", shape)], shape, options)
+    op.give(op.reshaped(op.read_run(0, before), stored_shape(new_shape, after)), after)
 
 
 def _gone(op: Op) -> set[int]:
