@@ -50,4 +50,4 @@ def _cut(tensor: Array, rng: np.random.Generator) -> Array:
     resized = cv2.resize(
         np.ascontiguousarray(part), (width, height), interpolation=cv2.INTER_LINEAR
     )
-    return resized.reshape(tensor.shape)
+    return np.asarray(resized).reshape(tensor.shape)

@@ -15,7 +15,7 @@ Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Size = Annotated[str, msgspec.Meta(pattern=r"\A\s*\d+(\.\d+)?\s*([kM]i?)?B\s*\Z")]
 """Bytes with a unit: 480 kB, 1.2 MB, 481280 B."""
 Bits = Annotated[int, msgspec.Meta(ge=2, le=8)]
-Precision = Literal["fp32", "fp16", "int16"]
+Precision = Literal["fp32", "fp16"]
 
 
 class _Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="do"):
@@ -25,8 +25,15 @@ class _Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Quantize(_Step, frozen=True, kw_only=True, tag="quantize"):
     """Static INT8: see `edgekit.compress.quantize.quantize`."""
 
+    size: Size | None = None
+    tune: Annotated[int, msgspec.Meta(ge=0)] = 0
+    price: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    rounding: Literal["least-squares", "nearest"] = "least-squares"
+    calibrator: Literal["min-max", "percentile", "mse", "entropy"] = "min-max"
+    equalization: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     full_range: bool = False
     keep: dict[str, Precision] = {}
+    seed: int = 0
 
 
 class PruneChannels(_Step, frozen=True, kw_only=True, tag="prune-channels"):

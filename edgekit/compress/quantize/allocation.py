@@ -17,12 +17,15 @@ from edgekit.array import Array
 from edgekit.compress.layers import Layer, linear_layers
 from edgekit.compress.progress import Progress
 from edgekit.compress.quantize.gram import Gram, GramCollector
-from edgekit.compress.quantize.rounding import conditional_variances, entropy_bytes, round_nearest
+from edgekit.compress.quantize.rounding import (
+    conditional_variances,
+    entropy_bytes,
+    every_level,
+    round_nearest,
+)
 from edgekit.graph.observe import Observer
 
 _PROBES = 16
-_RATE_OF_ROUNDING = 0.93
-"""What entropy-aware rounding leaves of the entropy of nearest rounding, about."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Allocation:
     matrices: Mapping[str, Array]
     limit: int
 
+    @property
+    def levels(self) -> Array:
+        """Every integer that there may be."""
+        return every_level(self.limit)
+
     def step(self, name: str, level: float) -> float:
         """A layer's step at a level of cost: no finer than its largest weight allows."""
         finest = max(float(np.abs(self.matrices[name]).max()), 1e-12) / self.limit
@@ -46,8 +54,8 @@ class Allocation:
 
     def bytes_at(self, level: float) -> float:
         """About how many bytes the weights will have."""
-        return _RATE_OF_ROUNDING * sum(
-            entropy_bytes(round_nearest(matrix / self.step(name, level), limit=self.limit))
+        return sum(
+            entropy_bytes(round_nearest(matrix / self.step(name, level), self.levels))
             for name, matrix in self.matrices.items()
         )
 

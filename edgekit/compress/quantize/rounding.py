@@ -16,23 +16,83 @@ _GAP = 2 * np.log(2) / 12
 """-dD/dR of a uniform quantiser of step 1 at high rate: D = 1/12, R = h - log2(step)."""
 
 
-def round_nearest(scaled: Array, *, limit: int) -> Array:
-    """Integers next to `scaled`, none beyond +-`limit`."""
-    return np.clip(np.rint(scaled), -limit, limit).astype(np.int64)
+def every_level(limit: int) -> Array:
+    """All integers from -limit to limit: int64, sorted."""
+    return np.arange(-limit, limit + 1)
+
+
+def chosen_levels(scaled: Array, count: int, *, limit: int) -> Array:
+    """The `count` integers, 0 among them, that stand for `scaled` with the least squared error.
+
+    Where weights are many they lie next to one another, and further apart for the few large ones.
+    Exact by dynamic programming (Wang and Song, 2011, The R Journal 3/2, 29), over integers.
+
+    Returns:
+        int64, sorted; fewer than `count` where fewer occur.
+    """
+    integers, counts = np.unique(
+        np.append(round_nearest(scaled, every_level(limit)), 0), return_counts=True
+    )
+    if len(integers) <= count:
+        return integers
+    zero = int(np.flatnonzero(integers == 0)[0])
+    distances = (integers[:, np.newaxis] - integers) ** 2 * counts
+    ends = np.cumsum(np.pad(distances, ((0, 0), (1, 0))), axis=1)
+    # between two neighbouring levels every integer takes the nearer one
+    size = len(integers)
+    between = np.full((size + 2, size + 2), np.inf)
+    for left in range(-1, size):
+        for right in range(left + 1, size + 1):
+            if left < zero < right:
+                continue
+            if left < 0 or right >= size:
+                level = right if left < 0 else left
+                if level in (-1, size):
+                    continue
+                between[left + 1, right + 1] = ends[level, right] - ends[level, left + 1]
+            else:
+                middle = int(
+                    np.searchsorted(integers, (integers[left] + integers[right]) / 2, "right")
+                )
+                between[left + 1, right + 1] = (ends[left, middle] - ends[left, left + 1]) + (
+                    ends[right, right] - ends[right, middle]
+                )
+    cost, came = between[0].copy(), []
+    for _ in range(count - 1):
+        totals = cost[:, np.newaxis] + between
+        totals[0] = np.inf
+        came.append(totals[:, :-1].argmin(axis=0))
+        cost = np.append(totals[:, :-1].min(axis=0), np.inf)
+        cost[0] = np.inf
+    place = int((cost + between[:, -1]).argmin())
+    places = [place]
+    for before in reversed(came):
+        place = int(before[place])
+        places.append(place)
+    return np.asarray(integers[np.array(sorted(places)) - 1])
+
+
+def round_nearest(scaled: Array, levels: Array) -> Array:
+    """The levels next to `scaled`, int64."""
+    return np.asarray(levels[_nearest(scaled, levels)])
 
 
 def round_least_squares(
-    scaled: Array, covariance: Array, *, limit: int, price: float = 0.0, weight: Array | None = None
+    scaled: Array,
+    covariance: Array,
+    levels: Array,
+    *,
+    price: float = 0.0,
+    weight: Array | None = None,
 ) -> Array:
-    """Integers whose product with the inputs is close to that of `scaled`.
+    """Levels whose product with the inputs is close to that of `scaled`.
 
     A weight that is exactly 0 stays so: it was pruned.
 
     Args:
         scaled: float64 `[rows, K]`, weights in units of their step.
-        covariance: float64 `[K, K]`, positive definite, of the inputs in the same units: where
-            columns have steps of their own, those are in it.
-        limit: the largest integer.
+        covariance: float64 `[K, K]`, positive definite, of the inputs.
+        levels: int64, sorted, the integers that there are; 0 is one.
         price: of a bit; 1 is what a uniform quantiser pays at high rate, 0 is none.
         weight: float64 `[rows]`, how much a squared error in each row's output counts; their mean
             is the unit of `price`.
@@ -45,14 +105,14 @@ def round_least_squares(
     pruned = (scaled == 0)[:, order]
     target = np.where(pruned, 0.0, scaled[:, order])
     if price <= 0:
-        rounded = _sweep(target, pruned, upper, _Nearest(limit))
+        rounded = _sweep(target, pruned, upper, _Nearest(levels))
     else:
         spread = 1 / np.diag(upper) ** 2
         rows = np.ones(len(scaled)) if weight is None else weight / weight.mean()
         unit = price * _GAP * float(np.exp(np.mean(np.log(spread))))
-        rounded = round_nearest(target, limit=limit)
+        rounded = round_nearest(target, levels)
         for _ in range(2):  # code lengths follow the choices, which follow the code lengths
-            rule = _Cheapest(limit, code_lengths(rounded, limit), spread, rows, unit)
+            rule = _Cheapest(levels, code_lengths(rounded, levels) * unit, spread, rows)
             rounded = _sweep(target, pruned, upper, rule)
     result = np.empty_like(rounded)
     result[:, order] = rounded
@@ -71,34 +131,46 @@ def entropy_bytes(integers: Array) -> float:
     return float((counts * np.log2(counts.sum() / counts)).sum() / 8)
 
 
-class _Nearest:
-    """Takes the nearest integer."""
+def code_lengths(integers: Array, levels: Array) -> Array:
+    """Bits for each level by its frequency; one that does not occur costs a lot, not all."""
+    places = np.searchsorted(levels, integers.reshape(-1))
+    counts = np.bincount(places, minlength=len(levels)) + 0.3
+    return np.asarray(-np.log2(counts / counts.sum()))
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+
+def _nearest(values: Array, levels: Array) -> Array:
+    """The places of the levels next to some values."""
+    return np.asarray(np.searchsorted((levels[1:] + levels[:-1]) / 2, values))
+
+
+class _Nearest:
+    """Takes the nearest level."""
+
+    def __init__(self, levels: Array) -> None:
+        self._levels = levels
 
     def __call__(self, values: Array, column: int) -> Array:
-        return np.clip(np.rint(values), -self._limit, self._limit)
+        return round_nearest(values, self._levels)
 
 
 class _Cheapest:
-    """Takes, of the integers around a value and 0, the one with the least error plus price."""
+    """Takes, of the levels around a value and 0, the one with the least error plus price."""
 
-    def __init__(self, limit: int, lengths: Array, spread: Array, rows: Array, unit: float) -> None:
-        self._limit = limit
-        self._lengths = lengths * unit
+    def __init__(self, levels: Array, prices: Array, spread: Array, rows: Array) -> None:
+        self._levels = levels
+        self._prices = prices
         self._spread = spread
         self._rows = rows
+        self._zero = int(np.searchsorted(levels, 0))
 
     def __call__(self, values: Array, column: int) -> Array:
-        low = np.floor(values)
-        inner = np.where(low >= 0, low - 1, low + 2)
-        choices = np.clip(
-            np.stack([low, low + 1, inner, np.zeros_like(low)]), -self._limit, self._limit
-        )
-        cost = (values - choices) ** 2 * (self._spread[column] * self._rows)
-        cost += self._lengths[choices.astype(np.int64) + self._limit]
-        return np.asarray(choices[cost.argmin(axis=0), np.arange(len(values))])
+        place = _nearest(values, self._levels)
+        inner = place + np.sign(self._zero - place)
+        choices = np.stack([place, inner, np.full_like(place, self._zero)])
+        cost = (values - self._levels[choices]) ** 2 * (self._spread[column] * self._rows)
+        cost += self._prices[choices]
+        best = choices[cost.argmin(axis=0), np.arange(len(values))]
+        return np.asarray(self._levels[best])
 
 
 def _sweep(target: Array, pruned: Array, upper: Array, rule: _Nearest | _Cheapest) -> Array:
@@ -123,9 +195,3 @@ def _sweep(target: Array, pruned: Array, upper: Array, rule: _Nearest | _Cheapes
 def _inverse_factor(covariance: Array) -> Array:
     """Upper triangular U with ``inverse(covariance) = U^T U``."""
     return np.asarray(np.linalg.cholesky(np.linalg.inv(covariance)).T)
-
-
-def code_lengths(integers: Array, limit: int) -> Array:
-    """Bits for each of -limit ... limit by their frequency; an unseen one costs a lot, not all."""
-    counts = np.bincount((integers + limit).ravel(), minlength=2 * limit + 1) + 0.3
-    return np.asarray(-np.log2(counts / counts.sum()))

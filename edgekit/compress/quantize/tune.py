@@ -20,9 +20,9 @@ from edgekit.compress.augment import augmented
 from edgekit.compress.layers import Layer, linear_layers
 from edgekit.compress.progress import Progress
 from edgekit.compress.quantize.fisher import answer_of
-from edgekit.compress.quantize.rounding import code_lengths, entropy_bytes
+from edgekit.compress.quantize.rounding import code_lengths, entropy_bytes, round_nearest
 from edgekit.compress.quantize.weights import Rounded
-from edgekit.graph.edit import add_initializer, set_constant
+from edgekit.graph.edit import add_initializer, prune_unused, set_constant
 from edgekit.graph.session import open_session
 
 _BATCH = 32
@@ -48,7 +48,7 @@ class Budget:
     slope: float
 
 
-def tune(
+def tune_weights(
     model: ir.Model,
     original: ir.Model,
     tensors: Sequence[Array],
@@ -56,7 +56,6 @@ def tune(
     units: Mapping[str, float],
     *,
     budget: Budget,
-    limit: int,
     progress: Progress,
     seed: int = 0,
 ) -> dict[str, Rounded]:
@@ -69,7 +68,6 @@ def tune(
         rounded: the layers to train.
         units: what a bias is measured in, by layer name: the scale of the layer's output.
         budget: how long, how large.
-        limit: the largest integer.
         progress: shows how far this is.
         seed: of order and augmentation.
 
@@ -80,7 +78,7 @@ def tune(
     student = _Student(model, [layer.name for layer in layers])
     teacher = _Teacher(original)
     originals = {layer.name: layer for layer in linear_layers(original)}
-    weights = [_Latent.start(originals[la.name], la, rounded[la.name], limit) for la in layers]
+    weights = [_Latent.start(originals[la.name], la, rounded[la.name]) for la in layers]
     biases = [_Bias.start(layer, units[layer.name]) for layer in layers]
     rng = np.random.default_rng(seed)
     slope = budget.slope
@@ -103,7 +101,8 @@ def tune(
             slope *= float(np.exp(np.clip(4 * (size / budget.size_bytes - 1), -0.1, 0.1)))
     done = {}
     for layer, weight, bias in zip(layers, weights, biases, strict=True):
-        done[layer.name] = Rounded(weight.integers(), rounded[layer.name].steps)
+        before = rounded[layer.name]
+        done[layer.name] = Rounded(weight.integers(), before.steps, before.levels)
         set_constant(model, layer.node, 1, layer.shaped(done[layer.name].matrix))
         set_constant(model, layer.node, 2, bias.stored())
     return done
@@ -134,34 +133,36 @@ class _Adam:
 class _Latent:
     """A layer's weights in steps, between integers; what the network sees is rounded."""
 
-    def __init__(self, layer: Layer, latent: Array, steps: Array, limit: int) -> None:
+    def __init__(self, layer: Layer, latent: Array, steps: Array, levels: Array) -> None:
         self.name = f"{layer.name}/weights"
         self._layer = layer
         self._latent = latent.astype(np.float32)
         self._pruned = latent == 0
         self._steps = steps.astype(np.float32)
-        self._limit = limit
+        self._levels = levels
         self._adam = _Adam(latent.shape)
 
     @classmethod
-    def start(cls, original: Layer, layer: Layer, rounded: Rounded, limit: int) -> "_Latent":
+    def start(cls, original: Layer, layer: Layer, rounded: Rounded) -> "_Latent":
         """Near the integers, leaning to where the float weights are."""
         groups, rows, _ = rounded.integers.shape
         steps = rounded.steps.reshape(groups, rows, 1)
         matrix = original.matrix()
         lean = np.clip(matrix / steps - rounded.integers, -1, 1) * _LEAN
-        return cls(layer, np.where(matrix == 0, 0.0, rounded.integers + lean), steps, limit)
+        latent = np.where(matrix == 0, 0.0, rounded.integers + lean)
+        return cls(layer, latent, steps, rounded.levels)
 
     def integers(self) -> Array:
-        return np.clip(np.rint(self._latent), -self._limit, self._limit).astype(np.int64)
+        return round_nearest(self._latent, self._levels)
 
     def stored(self) -> Array:
         return self._layer.shaped(self.integers() * self._steps).astype(np.float32)
 
     def step(self, slopes: Array, slope: float, rate: float) -> None:
-        lengths = code_lengths(self.integers(), self._limit)
-        low = np.clip(np.floor(self._latent), -self._limit, self._limit - 1).astype(np.int64)
-        dearer = lengths[low + 1 + self._limit] - lengths[low + self._limit]
+        lengths = code_lengths(self.integers(), self._levels)
+        slopes_of_length = np.diff(lengths) / np.diff(self._levels)
+        gap = np.clip(np.searchsorted(self._levels, self._latent) - 1, 0, len(self._levels) - 2)
+        dearer = slopes_of_length[gap]
         gradient = self._layer.matrix_of(slopes) * self._steps + slope * dearer
         self._latent -= self._adam.change(gradient.astype(np.float32), rate)
         self._latent[self._pruned] = 0
@@ -246,6 +247,7 @@ def _with_inputs(model: ir.Model, names: Sequence[str]) -> ir.Model:
             value = ir.Value(name=f"{layer.name}/{part}", shape=old.shape, type=old.type)
             layer.node.replace_input_with(index, value)
             model.graph.inputs.append(value)
+    prune_unused(model)
     return model
 
 

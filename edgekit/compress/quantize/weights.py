@@ -1,6 +1,6 @@
 """Rounds the weights of a graph layer by layer, each to make good what those before it did."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from edgekit.array import Array
 from edgekit.compress.layers import Layer, linear_layers
 from edgekit.compress.progress import Progress
 from edgekit.compress.quantize.gram import Gram, GramCollector
-from edgekit.graph.edit import add_initializer, insert_before, prune_unused, set_constant
+from edgekit.graph.edit import prune_unused, set_constant
 from edgekit.graph.observe import Observer
 
 
@@ -21,10 +21,12 @@ class Rounded:
     Attributes:
         integers: int64 `[groups, outputs a group, K]`.
         steps: float64 `[outputs]`, what 1 stands for in each row.
+        levels: int64, sorted, the integers that there may be.
     """
 
     integers: Array
     steps: Array
+    levels: Array
 
     @property
     def matrix(self) -> Array:
@@ -123,44 +125,3 @@ def per_channel_steps(matrix: Array, *, limit: int) -> Array:
     """The step of each output channel that lets its largest weight be `limit`: `[outputs]`."""
     peaks = np.abs(matrix).max(axis=2).reshape(-1)
     return np.asarray(np.maximum(peaks, max(float(peaks.max()), 1e-12) * 1e-6) / limit)
-
-
-def finish_weights(
-    model: ir.Model, rounded: Mapping[str, Rounded], scales: Mapping[str, float]
-) -> None:
-    """Stores rounded layers as int8 with a DequantizeLinear, and their biases as int32.
-
-    Args:
-        model: changed in place.
-        rounded: by layer name.
-        scales: of the value that each layer reads, by layer name.
-    """
-    for layer in linear_layers(model):
-        if layer.name in rounded:
-            _store(model, layer, rounded[layer.name], scales[layer.name])
-
-
-def _store(model: ir.Model, layer: Layer, rounded: Rounded, input_scale: float) -> None:
-    steps = rounded.steps.astype(np.float32)
-    bias = layer.bias
-    weights = layer.shaped(rounded.integers).astype(np.int8)
-    axis = 0 if layer.rows_first else 1
-    stored = steps[:1].reshape(()) if (steps == steps[0]).all() else steps
-    dequantized(model, layer.node, 1, weights, stored, axis=axis)
-    if bias is not None:
-        scale = steps * np.float32(input_scale)
-        limits = np.iinfo(np.int32)
-        integers = np.clip(np.rint(bias / scale.astype(np.float64)), limits.min, limits.max)
-        dequantized(model, layer.node, 2, integers.astype(np.int32), scale, axis=0)
-
-
-def dequantized(
-    model: ir.Model, node: ir.Node, index: int, integers: Array, scale: Array, *, axis: int
-) -> None:
-    """Lets an input of a node be a DequantizeLinear of constant integers."""
-    value = set_constant(model, node, index, integers, dtype=integers.dtype)
-    step = add_initializer(model, f"{value.name}_scale", scale.astype(np.float32))
-    attributes = {"axis": axis} if scale.ndim else {}
-    dequantize = ir.node("DequantizeLinear", [value, step], attributes)
-    dequantize.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
-    insert_before(model, node, index, [dequantize])
