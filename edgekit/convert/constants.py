@@ -35,14 +35,30 @@ class Constants:
             if node in self.nodes:
                 self._note_quantized(node)
 
+    def __contains__(self, value: ir.Value | None) -> bool:
+        """Whether a value is known; works out nothing."""
+        return value in self._quantized or value in self._arrays or constant(value) is not None
+
     def array(self, value: ir.Value | None) -> Array | None:
         """The numbers of a value, or `None` where they depend on the graph's inputs."""
         if value is None:
             return None
         if value in self._quantized and value not in self._arrays:
-            self._arrays[value] = self._quantized[value].floats()
+            return self._quantized[value].floats()
         found = self._arrays.get(value)
         return constant(value) if found is None else found
+
+    def known(self, value: ir.Value) -> Array:
+        """The numbers of a value that is known."""
+        array = self.array(value)
+        assert array is not None, f"{value.name} is not constant"
+        return array
+
+    def shape(self, value: ir.Value) -> tuple[int, ...]:
+        """The shape of a value that is known; works out nothing."""
+        if value in self._quantized:
+            return self._quantized[value].integers.shape
+        return self.known(value).shape
 
     def quantized(self, value: ir.Value | None) -> QuantizedConstant | None:
         """The integers behind a constant, if it is stored as such."""

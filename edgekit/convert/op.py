@@ -71,7 +71,7 @@ class Op:
         return [
             value
             for value in self.node.inputs
-            if value is not None and self.lowering.constants.array(value) is None
+            if value is not None and value not in self.lowering.constants
         ]
 
     @property
@@ -99,6 +99,10 @@ class Op:
         """A constant input."""
         return self.lowering.constants.array(self.input(index))
 
+    def is_constant(self, index: int) -> bool:
+        """Whether an input is there and known; works out nothing."""
+        return self.input(index) in self.lowering.constants
+
     def constant(self, index: int, what: str) -> Array:
         """An input that must be constant.
 
@@ -117,7 +121,7 @@ class Op:
     def order(self, index: int) -> Order:
         """The order in which an input is stored."""
         value = self.value(index)
-        if self.lowering.constants.array(value) is not None:
+        if value in self.lowering.constants:
             return as_in_onnx(len(self.lowering.shape(value)))
         return self.lowering.placed(value).order
 
@@ -191,6 +195,21 @@ class Op:
         inputs = [tensor, self.fixed("shape", shape)]
         return self.emit("RESHAPE", inputs, shape, options, like=tensor)
 
+    def cut(self, tensor: Tensor, place: int, sizes: Sequence[int]) -> list[Tensor]:
+        """A tensor in pieces along an axis: by SPLIT, or by SLICE where they are not alike."""
+        shapes = [(*tensor.shape[:place], size, *tensor.shape[place + 1 :]) for size in sizes]
+        if len(set(sizes)) == 1:
+            options = schema.options("Split", numSplits=len(sizes))
+            inputs = [self.fixed("axis", place), tensor]
+            return self.emit_many("SPLIT", inputs, shapes, options, like=tensor)
+        starts = np.cumsum([0, *sizes])
+        made = []
+        for start, shape in zip(starts.tolist(), shapes, strict=False):
+            begin = [start if axis == place else 0 for axis in range(len(shape))]
+            inputs = [tensor, self.fixed("begin", begin), self.fixed("size", shape)]
+            made.append(self.emit("SLICE", inputs, shape, like=tensor))
+        return made
+
     def fixed(self, name: str, numbers: npt.ArrayLike, dtype: npt.DTypeLike = np.int32) -> Tensor:
         """A constant that is no weight: axes, shapes, paddings; int32 unless told."""
         return self.lowering.writer.constant(name, np.asarray(numbers, dtype))
@@ -208,7 +227,7 @@ class Op:
                 half = array.astype(np.float16)
             if np.isfinite(half).all():
                 stored = writer.constant(name, half)
-                return self.lowering.dequantized(stored, self.value(index))
+                return self.lowering.conversions.dequantized(stored, name)
         return writer.constant(name, array, grid)
 
     def give(self, tensor: Tensor, order: Order, output: int = 0) -> None:

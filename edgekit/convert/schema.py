@@ -45,7 +45,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "ResizeNearestNeighbor": ("alignCorners", "halfPixelCenters"),
     "Softmax": ("beta",),
     "SpaceToDepth": ("blockSize",),
-    "SplitV": ("numSplits",),
+    "Split": ("numSplits",),
     "StridedSlice": ("beginMask", "endMask"),
     "Sub": ("fusedActivationFunction",),
     "TransposeConv": ("padding", "strideH", "strideW"),

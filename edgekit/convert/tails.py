@@ -37,11 +37,11 @@ def tail_of(node: ir.Node, rules: Mapping[str, Rule], constants: Constants) -> T
     if not rules[node.op_type].fuses:
         return tail
     if is_op(node, "MatMul", "Gemm"):
-        weights = constants.array(node.inputs[1])
-        if weights is None or weights.ndim != 2:
+        weights = node.inputs[1]
+        if weights is None or weights not in constants or len(constants.shape(weights)) != 2:
             return tail
         if is_op(node, "MatMul"):
-            tail = _with_bias(tail, weights.shape[1], constants)
+            tail = _with_bias(tail, constants.shape(weights)[1], constants)
     return _with_activation(tail, constants)
 
 

@@ -80,7 +80,7 @@ VERSIONS: dict[str, tuple[Version, Version]] = {
     "SLICE": _both("1.14.0"),
     "SOFTMAX": _both(),
     "SPACE_TO_DEPTH": _both(_FIRST, "1.14.0"),
-    "SPLIT_V": (Version(1, "1.13.1"), Version(2, "2.3.0")),
+    "SPLIT": _both(),
     "SQRT": _same(1, "1.10.0"),
     "STRIDED_SLICE": _both("1.6.0"),
     "SUB": _both("1.6.0"),

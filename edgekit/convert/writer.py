@@ -78,7 +78,7 @@ class Writer:
         version: Version | None = None,
     ) -> None:
         """Appends an operator: its TFLite name, what it reads and what it fills."""
-        is_integer = any(tensor is not None and tensor.dtype == np.int8 for tensor in inputs[:2])
+        is_integer = any(tensor is not None and tensor.dtype == np.int8 for tensor in inputs)
         version = version or VERSIONS[code][is_integer]
         operator = schema.OperatorT()
         operator.opcodeIndex = self._codes.setdefault((code, version), len(self._codes))

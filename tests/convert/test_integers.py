@@ -295,6 +295,15 @@ def test_a_net_of_pixels_has_no_transpose_and_one_conversion_at_each_end() -> No
     assert not set(used[1:-2]) & {"QUANTIZE", "DEQUANTIZE", "TRANSPOSE"}
 
 
+@pytest.mark.parametrize("how", [{}, {"pads": [1, 0, 0, 1], "count_include_pad": 1}])
+def test_a_mean_over_windows_differs_where_it_is_a_tie_on_any_grid(how: dict[str, Any]) -> None:
+    pool = alone("AveragePool", kernel_shape=[3, 2], strides=[2, 1], **how)
+    found, used = differences(pool, (1, 5, 9, 7), 4, zero_point=120)
+    assert found.max() <= 1
+    assert found.mean() < 0.02
+    assert "DEPTHWISE_CONV_2D" in used
+
+
 def test_a_layer_left_in_float_is_an_island() -> None:
     build = QuantizedBuilder("island")
     x = build.quantized(build.input("x", np.float32, (1, 4, 6, 6)), 0.05, 128)

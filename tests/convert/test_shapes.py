@@ -255,3 +255,25 @@ def test_a_tile_gives_the_same() -> None:
     x = build.input("x", np.float32, (1, 3, 2, 5))
     value = build.op("Tile", build.op("Conv", x, normal((3, 3, 1, 1))), integers(2, 3, 1, 2))
     require_same(gives(build, 4, y=value), {"x": normal((1, 3, 2, 5))})
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64])
+def test_integers_move_as_they_are(dtype: type) -> None:
+    build = GraphBuilder("integers")
+    x = build.input("x", dtype, (1, 4, 4, 3))
+    value = build.op("Transpose", x, perm=[0, 3, 1, 2])
+    value = build.op("Slice", value, integers(1), integers(4), integers(2))
+    value = build.op("Concat", value, value, axis=1)
+    model = build.finish(y=(build.op("Reshape", value, integers(6, 12)), dtype, (6, 12)))
+    numbers = np.random.default_rng(0).integers(0, 100, (1, 4, 4, 3)).astype(dtype)
+    require_same(model, {"x": numbers})
+
+
+def test_a_split_in_halves_is_one_operator_and_others_are_slices() -> None:
+    build = GraphBuilder("split")
+    x = build.input("x", np.float32, (1, 6))
+    halves = build.op_many("Split", x, outputs=2, axis=1)
+    pieces = build.op_many("Split", x, integers(1, 2, 3), outputs=3, axis=1)
+    values = dict(zip("abcde", [*halves, *pieces], strict=True))
+    used = require_same(gives(build, 2, **values), {"x": normal((1, 6))})
+    assert used == ["SPLIT", "SLICE", "SLICE", "SLICE"]

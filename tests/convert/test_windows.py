@@ -163,3 +163,12 @@ def test_a_depthwise_convolution_is_one() -> None:
     x = build.input("x", np.float32, (1, 4, 6, 6))
     model = gives(build, 4, y=build.op("Conv", x, normal((8, 1, 3, 3)), group=4))
     assert "DEPTHWISE_CONV_2D" in operators(to_tflite(model))
+
+
+@pytest.mark.parametrize(("before", "code"), [("Relu", "PAD"), ("Neg", "PADV2")])
+def test_a_max_pool_is_padded_with_zeros_where_nothing_is_less(before: str, code: str) -> None:
+    build = GraphBuilder("padded")
+    x = build.input("x", np.float32, (1, 3, 8, 8))
+    value = build.op(before, build.op("Conv", x, normal((3, 3, 1, 1))))
+    pool = build.op("MaxPool", value, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    assert code in require_same(gives(build, 4, y=pool), {"x": normal((1, 3, 8, 8))})

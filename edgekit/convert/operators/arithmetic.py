@@ -20,7 +20,7 @@ def constants_are_on_grids(op: Op) -> bool:
     return all(
         (found := constants.quantized(value)) is not None and found.per_tensor() is not None
         for value in op.node.inputs
-        if value is not None and constants.array(value) is not None
+        if value is not None and value in constants
     )
 
 

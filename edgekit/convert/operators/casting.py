@@ -20,9 +20,9 @@ def quantize(op: Op) -> None:
     value = op.value(0)
     placed = op.lowering.placed(value)
     if grid is not None:
-        tensor = op.lowering.quantized(placed.tensor, grid)
+        tensor = op.lowering.conversions.quantized(placed.tensor, grid)
     else:
-        tensor = _clamped(op, op.lowering.dequantized(placed.tensor, value))
+        tensor = _clamped(op, op.lowering.conversions.dequantized(placed.tensor, str(value.name)))
     op.lowering.place(op.node.outputs[0], replace(placed, tensor=tensor))
 
 
@@ -43,7 +43,7 @@ def cast(op: Op) -> None:
     value, order = op.value(0), op.order(0)
     x = op.lowering.stored(value, order)
     if value.dtype == ir.DataType.FLOAT:
-        x = op.lowering.dequantized(x, value)
+        x = op.lowering.conversions.dequantized(x, str(value.name))
     y = x
     if x.dtype != dtype:
         options = schema.options(

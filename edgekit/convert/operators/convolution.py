@@ -19,8 +19,7 @@ _OUTPUT_AXIS = 0
 
 def can_be_integer(op: Op) -> bool:
     """Whether the weights are int8 as TFLite wants them, and the bias is constant."""
-    has_bias = op.input(2) is not None
-    return has_integer_weights(op, _OUTPUT_AXIS) and not (has_bias and op.array(2) is None)
+    return has_integer_weights(op, _OUTPUT_AXIS) and (op.input(2) is None or op.is_constant(2))
 
 
 def conv(op: Op) -> None:

@@ -25,15 +25,14 @@ def gemm_can_be_integer(op: Op) -> bool:
 
 def matmul_can_be_integer(op: Op) -> bool:
     """Whether it is one FULLY_CONNECTED of int8."""
-    weights = op.array(1)
-    return weights is not None and weights.ndim == 2 and has_integer_weights(op, 1)
+    return op.is_constant(1) and len(op.shape(1)) == 2 and has_integer_weights(op, 1)
 
 
 def gemm(op: Op) -> None:
     """Writes `alpha A B + beta C`."""
     alpha = op.real("alpha", 1.0)
     order = (1, 0) if op.integer("transA", 0) else (0, 1)
-    if op.array(1) is None:
+    if not op.is_constant(1):
         y = _product(op, op.read(0, order), op.read(1, (0, 1)), bool(op.integer("transB", 0)))
         if alpha != 1:
             y = op.emit("MUL", [y, op.number(alpha)], y.shape, schema.unfused("Mul"))
@@ -58,8 +57,7 @@ def matmul(op: Op) -> None:
     if min(ranks) < 2:
         raise op.unsupported("of a vector; unsqueeze it to a matrix")
     order = as_in_onnx(len(op.result_shape))
-    weights = op.array(1)
-    if weights is None or weights.ndim != 2:
+    if not op.is_constant(1) or ranks[1] != 2:
         left = op.read(0, as_in_onnx(ranks[0]))
         op.give(_product(op, left, op.read(1, as_in_onnx(ranks[1])), False), order)
         return
@@ -75,9 +73,11 @@ def _aligned(op: Op, weights: Array, order: tuple[int, ...]) -> tuple[Tensor, Ar
     placed = op.lowering.placed(op.value(0))
     if placed.columns is None:
         return op.read(0, order), weights
-    x = placed.tensor
-    lowering = op.lowering
-    x = lowering.quantized(x) if op.is_integer else lowering.dequantized(x, op.value(0))
+    x, conversions = placed.tensor, op.lowering.conversions
+    if op.is_integer:
+        x = conversions.quantized(x)
+    else:
+        x = conversions.dequantized(x, str(op.value(0).name))
     return x, weights[:, placed.columns]
 
 

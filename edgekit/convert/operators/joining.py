@@ -21,9 +21,5 @@ def split(op: Op) -> None:
     x, order = op.read(0), op.order(0)
     axis = op.integer("axis", 0) % len(op.shape(0))
     sizes = [op.lowering.shape(value)[axis] for value in op.node.outputs]
-    place = order.index(axis)
-    shapes = [(*x.shape[:place], size, *x.shape[place + 1 :]) for size in sizes]
-    inputs = [x, op.fixed("sizes", sizes), op.fixed("axis", place)]
-    made = op.emit_many("SPLIT_V", inputs, shapes, schema.options("SplitV", numSplits=len(sizes)))
-    for output, part in enumerate(made):
+    for output, part in enumerate(op.cut(x, order.index(axis), sizes)):
         op.give(part, order, output)

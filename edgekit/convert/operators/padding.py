@@ -11,7 +11,7 @@ from edgekit.convert.writer import Tensor
 
 def can_be_integer(op: Op) -> bool:
     """Whether int8 is copied between numbers that are on the grid, or rounded to it anyway."""
-    known = op.input(2) is None or op.array(2) is not None
+    known = op.input(2) is None or op.is_constant(2)
     return known and (_number(op) == 0 or grid_wanted(op.node.outputs[0]) == op.grid)
 
 

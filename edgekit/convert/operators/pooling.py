@@ -16,6 +16,7 @@ from edgekit.convert.operators.windows import (
 )
 from edgekit.convert.quantization import Grid
 from edgekit.convert.writer import Tensor
+from edgekit.graph.match import is_op
 
 
 def max_pool(op: Op) -> None:
@@ -25,15 +26,7 @@ def max_pool(op: Op) -> None:
     windows = _windows(op)
     order = picture_order(op)
     x = op.read(0, order)
-    if x.dtype == np.int8 and x.grid is not None and x.grid.zero_point == -128:
-        filler = None
-    elif x.dtype == np.int8:
-        filler = op.lowering.writer.constant("lowest", np.array([-128], np.int8), x.grid)
-    elif x.dtype == np.float32:
-        filler = op.fixed("lowest", [np.finfo(np.float32).min], np.float32)
-    else:
-        raise op.unsupported(f"of {x.dtype}")
-    padding, x = schemed(op, x, windows, filler)
+    padding, x = schemed(op, x, windows, _lowest(op, x))
     op.give(_pooled(op, "MAX_POOL_2D", x, windows, padding), order)
 
 
@@ -57,10 +50,9 @@ def average_pool(op: Op) -> None:
     x = op.read(0, order)
     correction = _correction(op, windows)
     if (correction == 1).all():
-        x = padded(op, x, windows)
-        y = _mean(op, x, windows, schema.padding("VALID"))
+        y = _mean(op, padded(op, x, windows), windows)
     elif _leaves_padding_out(op, windows):
-        y = _mean(op, x, windows, schema.padding("SAME"))
+        y = _pooled(op, "AVERAGE_POOL_2D", x, windows, schema.padding("SAME"))
     else:
         x = padded(op, x, windows)
         y = _pooled(op, "AVERAGE_POOL_2D", x, windows, schema.padding("VALID"))
@@ -101,10 +93,26 @@ def _leaves_padding_out(op: Op, windows: tuple[Window, Window]) -> bool:
     return all(window.is_same for window in windows) and not op.integer("count_include_pad", 0)
 
 
-def _mean(op: Op, x: Tensor, windows: tuple[Window, Window], padding: int) -> Tensor:
-    """The mean of a window; on a grid of its own it is a depthwise Conv with weights of one."""
-    if x.grid == op.grid or x.grid is None:
-        return _pooled(op, "AVERAGE_POOL_2D", x, windows, padding)
+def _lowest(op: Op, x: Tensor) -> Tensor | None:
+    """What cannot be greatest in a window; `None` for zero, which XNNPACK pads faster with."""
+    if x.grid is not None and x.dtype == np.int8:
+        if x.grid.lowest == 0:
+            return None
+        return op.lowering.writer.constant("lowest", np.array([-128], np.int8), x.grid)
+    if x.dtype != np.float32:
+        raise op.unsupported(f"of {x.dtype}")
+    if is_op(op.value(0).producer(), "Relu", "Sigmoid", "Softmax"):
+        return None
+    return op.fixed("lowest", [np.finfo(np.float32).min], np.float32)
+
+
+def _mean(op: Op, x: Tensor, windows: tuple[Window, Window]) -> Tensor:
+    """The mean of a window; in int8 a depthwise Conv with weights of one.
+
+    That rounds as onnxruntime does, gives any grid, and is computed by XNNPACK.
+    """
+    if x.grid is None:
+        return _pooled(op, "AVERAGE_POOL_2D", x, windows, schema.padding("VALID"))
     kernel = [window.kernel for window in windows]
     share = np.float32(1 / np.prod(kernel))
     ones = np.ones((1, *kernel, x.shape[3]), np.int8)
@@ -114,7 +122,7 @@ def _mean(op: Op, x: Tensor, windows: tuple[Window, Window], padding: int) -> Te
     taps = writer.constant("mean", ones, Grid((float(share),), axis=3))
     options = schema.options(
         "DepthwiseConv2D",
-        padding=padding,
+        padding=schema.padding("VALID"),
         **strides(windows),
         dilationHFactor=1,
         dilationWFactor=1,

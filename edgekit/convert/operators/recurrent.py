@@ -75,10 +75,10 @@ def _step(op: Op, terms: Tensor, state: _State, number: int, hidden: int) -> _St
         kernel = op.weights(2, op.constant(2, "weights")[number].astype(np.float32))
         recurrent = _dense(op, state.hidden, kernel, np.zeros(4 * hidden, np.float32))
         terms = _both(op, "ADD", "Add", terms, recurrent)
-    gates, candidate = _split(op, terms, [3 * hidden, hidden])
+    gates, candidate = op.cut(terms, 1, [3 * hidden, hidden])
     gates = op.emit("LOGISTIC", [gates], gates.shape)
     candidate = op.emit("TANH", [candidate], candidate.shape)
-    enter, leave, keep = _split(op, gates, [hidden] * 3)
+    enter, leave, keep = op.cut(gates, 1, [hidden] * 3)
     cell = _both(op, "MUL", "Mul", enter, candidate)
     if state.cell is not None:
         cell = _both(op, "ADD", "Add", _both(op, "MUL", "Mul", keep, state.cell), cell)
@@ -137,9 +137,3 @@ def _dense(op: Op, x: Tensor, kernel: Tensor, bias: Array) -> Tensor:
 
 def _both(op: Op, code: str, kind: str, left: Tensor, right: Tensor) -> Tensor:
     return op.emit(code, [left, right], left.shape, schema.unfused(kind))
-
-
-def _split(op: Op, x: Tensor, sizes: list[int]) -> list[Tensor]:
-    inputs = [x, op.fixed("sizes", sizes), op.fixed("axis", 1)]
-    options = schema.options("SplitV", numSplits=len(sizes))
-    return op.emit_many("SPLIT_V", inputs, [(x.shape[0], size) for size in sizes], options)

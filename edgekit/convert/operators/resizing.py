@@ -37,7 +37,8 @@ def can_be_integer(op: Op) -> bool:
     """Whether int8 is copied, or averaged and given on the same grid by TFLite's operator."""
     if op.text("mode", "nearest") == "nearest":
         return True
-    return grid_wanted(op.node.outputs[0]) == op.grid and _alignment(op, _axes(op)) is not None
+    keeps_grid = op.grid is not None and grid_wanted(op.node.outputs[0]) == op.grid
+    return keeps_grid and _alignment(op, _axes(op)) is not None
 
 
 def resize(op: Op) -> None:

@@ -39,7 +39,7 @@ def slice_(op: Op) -> None:
 
 def gather(op: Op) -> None:
     """Writes a Gather of entries of an activation, at constant places."""
-    if op.array(0) is not None:
+    if op.is_constant(0):
         raise op.unsupported("of constants at places that are not constant")
     shape, indices = op.shape(0), op.constant(1, "indices")
     axis = op.integer("axis", 0) % len(shape)

@@ -97,11 +97,12 @@ def _goes_to_products(op: Op) -> bool:
         return is_pair and ends_in_products(node.outputs[0])
 
     def reads_rows(node: ir.Node) -> bool:
-        weights = op.lowering.constants.array(input_of(node, 1))
+        weights, constants = input_of(node, 1), op.lowering.constants
         return (
             is_op(node, "Gemm", "MatMul")
             and weights is not None
-            and weights.ndim == 2
+            and weights in constants
+            and len(constants.shape(weights)) == 2
             and not int_of(node, "transA", 0)
         )
 

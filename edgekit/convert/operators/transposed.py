@@ -45,8 +45,7 @@ class _Axis:
 
 def can_be_integer(op: Op) -> bool:
     """Whether the weights are int8 as TFLite wants them, and the bias is constant."""
-    has_bias = op.input(2) is not None
-    return has_integer_weights(op, _OUTPUT_AXIS) and not (has_bias and op.array(2) is None)
+    return has_integer_weights(op, _OUTPUT_AXIS) and (op.input(2) is None or op.is_constant(2))
 
 
 def conv_transpose(op: Op) -> None:
@@ -61,7 +60,10 @@ def conv_transpose(op: Op) -> None:
     group = op.integer("group", 1)
     depth, channels = weights.shape[0] // group, weights.shape[1]
     made = []
-    for number, x in enumerate(_groups(op, op.read(0, order), group)):
+    parts = [op.read(0, order)]
+    if group > 1:
+        parts = op.cut(parts[0], 3, [depth] * group)
+    for number, x in enumerate(parts):
         own = weights[number * depth : (number + 1) * depth].transpose(1, 2, 3, 0)
         kernel = op.weights(1, own, grid)
         part = slice(number * channels, (number + 1) * channels)
@@ -93,16 +95,6 @@ def _axes(op: Op, kernel: tuple[int, ...]) -> tuple[_Axis, _Axis]:
         for axis in range(len(sizes))
     ]
     return (found[0] if len(found) == 2 else _Axis(1, 1, 1)), found[-1]
-
-
-def _groups(op: Op, x: Tensor, count: int) -> list[Tensor]:
-    """The channels that each group reads."""
-    if count == 1:
-        return [x]
-    width = x.shape[3] // count
-    inputs = [x, op.fixed("sizes", [width] * count), op.fixed("axis", 3)]
-    options = schema.options("SplitV", numSplits=count)
-    return op.emit_many("SPLIT_V", inputs, [(*x.shape[:3], width)] * count, options, like=x)
 
 
 def _grown(op: Op, x: Tensor, kernel: Tensor, bias: Tensor, axes: tuple[_Axis, _Axis]) -> Tensor:
