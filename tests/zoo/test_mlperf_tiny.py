@@ -35,12 +35,12 @@ def _learned(name: str) -> tuple[ir.Model, TinySamples]:
     """A net that learned for a second or two, and its samples."""
     match name:
         case "resnet8":
-            return build_resnet8(training=1000), resnet8_samples(training=1000)
+            return build_resnet8(training=1500), resnet8_samples(training=1500)
         case "ds_cnn":
             return build_ds_cnn(training=1000), ds_cnn_samples(training=1000)
         case "mobilenet":
-            model = build_mobilenet(side=_SMALL, training=1000)
-            return model, mobilenet_samples(side=_SMALL, training=1000)
+            model = build_mobilenet(side=_SMALL, training=2000)
+            return model, mobilenet_samples(side=_SMALL, training=2000)
     model = build_dense_autoencoder(training=4000)
     return model, dense_autoencoder_samples(training=4000, test=200)
 

@@ -63,10 +63,10 @@ def digit_pictures(
         top, left = rng.integers(0, side - size + 1, 2)
         mask = np.zeros((1, side, side), np.float32)
         mask[0, top : top + size, left : left + size] = _resized(digit, size, size)
-        ink = rng.uniform(0.7, 1, (3, 1, 1)).astype(np.float32)
-        paper = rng.uniform(0, 0.2, (3, 1, 1)).astype(np.float32)
+        ink = rng.uniform(0.6, 1, (3, 1, 1)).astype(np.float32)
+        paper = rng.uniform(0, 0.25, (3, 1, 1)).astype(np.float32)
         noise = rng.standard_normal((3, side, side), np.float32)
-        drawn: Array = paper + (ink - paper) * mask + np.float32(0.02) * noise
+        drawn: Array = paper + (ink - paper) * mask + np.float32(0.05) * noise
         return drawn
 
     def draw(digit: Array, kind: int, rng: np.random.Generator) -> tuple[Array, int]:
