@@ -1,0 +1,1 @@
+"""Writes a layer as two smaller ones."""

@@ -1,0 +1,1 @@
+"""Takes weights and whole channels out of a model."""
