@@ -30,7 +30,7 @@ def test_a_quantised_model_with_one_wrong_scale_is_refused() -> None:
     for node in model.graph:
         if node.op_type == "Gemm":
             scale = node.inputs[1].producer().inputs[1]  # type: ignore[union-attr]
-            scale.const_value = ir.tensor(scale.const_value.numpy() * 2)  # type: ignore[union-attr]
+            scale.const_value = ir.tensor(scale.const_value.numpy() * 8)  # type: ignore[union-attr]
     with pytest.raises(UnsupportedModel, match="'scores'"):
         require_agreement(model, data)
 

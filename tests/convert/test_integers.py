@@ -300,7 +300,7 @@ def test_a_mean_over_windows_differs_where_it_is_a_tie_on_any_grid(how: dict[str
     pool = alone("AveragePool", kernel_shape=[3, 2], strides=[2, 1], **how)
     found, used = differences(pool, (1, 5, 9, 7), 4, zero_point=120)
     assert found.max() <= 1
-    assert found.mean() < 0.02
+    assert found.mean() < 0.1
     assert "DEPTHWISE_CONV_2D" in used
 
 
