@@ -62,15 +62,17 @@ def sensitivities(
         return []
     started = perf_counter()
     asked = tensors[:1]
-    _answers(model, asked)
+    answers_of(model, asked)
     once = perf_counter() - started
     count = int(np.clip(seconds / (once * len(layers)), 2, _SAMPLES))
     asked = tensors[:count]
-    was = _answers(model, asked)
+    was = answers_of(model, asked)
     found = []
     for layer in progress.track(layers, "measuring sensitivity", total=len(layers)):
         is_now = _answers_rounded(model, layer, asked, bits)
-        found.append(LayerSensitivity(layer.name, _change(was, is_now), int(layer.weights.size)))
+        found.append(
+            LayerSensitivity(layer.name, change_between(was, is_now), int(layer.weights.size))
+        )
     return found
 
 
@@ -83,12 +85,13 @@ def _answers_rounded(
     rounded = layer.shaped(_rounded(layer.matrix(), bits)).astype(layer.weights.dtype)
     value.const_value = ir.tensor(np.ascontiguousarray(rounded), name=value.name)
     try:
-        return _answers(model, tensors)
+        return answers_of(model, tensors)
     finally:
         value.const_value = kept
 
 
-def _answers(model: ir.Model, tensors: Sequence[Array]) -> list[Array]:
+def answers_of(model: ir.Model, tensors: Sequence[Array]) -> list[Array]:
+    """The model's first output for each sample, flat."""
     session = open_session(model)
     name = session.get_inputs()[0].name
     return [session.run(None, {name: tensor})[0].reshape(-1) for tensor in tensors]
@@ -102,7 +105,8 @@ def _rounded(matrix: Array, bits: int) -> Array:
     return rounded
 
 
-def _change(was: list[Array], is_now: list[Array]) -> float:
+def change_between(was: list[Array], is_now: list[Array]) -> float:
+    """KL(was || is now), mean over samples; without probabilities, squared error over variance."""
     before, after = np.stack(was).astype(np.float64), np.stack(is_now).astype(np.float64)
     if before.shape[1] > 1 and before.min() >= 0 and before.max() <= 1.001:
         return float(divergence(before, after).mean())

@@ -20,7 +20,6 @@ from edgekit.compress.quantize.activations import (
 )
 from edgekit.compress.quantize.allocation import Allocation, allocate, uniform_steps
 from edgekit.compress.quantize.equalize import channel_peaks, equalize
-from edgekit.compress.quantize.fisher import output_sensitivities
 from edgekit.compress.quantize.gram import Gram
 from edgekit.compress.quantize.half import store_in_half
 from edgekit.compress.quantize.ranges import Calibrator, Scale
@@ -214,10 +213,7 @@ def _sized(
 ) -> ir.Model:
     """Rounds to as fine steps as the size allows, and tunes what came of it."""
     original = prepared.original
-    sensitivities = output_sensitivities(original, tensors, progress=progress, seed=seed)
-    allocation = allocate(
-        original, tensors, sensitivities, names=prepared.names, limit=limit, progress=progress
-    )
+    allocation = allocate(original, tensors, names=prepared.names, limit=limit, progress=progress)
     level = allocation.level_for(goal - _GRAPH_BYTES)
     for _ in range(_ATTEMPTS):
         rule = priced_bits(allocation, level, price=price)

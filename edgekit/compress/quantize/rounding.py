@@ -119,12 +119,6 @@ def round_least_squares(
     return result
 
 
-def conditional_variances(covariance: Array) -> Array:
-    """Of each input, what those rounded after it cannot make good: `[K]`, in rounding order."""
-    order = np.argsort(-np.diag(covariance), kind="stable")
-    return np.asarray(1 / np.diag(_inverse_factor(covariance[np.ix_(order, order)])) ** 2)
-
-
 def entropy_bytes(integers: Array) -> float:
     """What an ideal coder needs for these integers, each coded by its frequency alone."""
     _, counts = np.unique(integers, return_counts=True)

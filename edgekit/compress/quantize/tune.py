@@ -19,7 +19,7 @@ from edgekit.autodiff import gradients
 from edgekit.compress.augment import augmented
 from edgekit.compress.layers import Layer, linear_layers
 from edgekit.compress.progress import Progress
-from edgekit.compress.quantize.fisher import answer_of
+from edgekit.compress.quantize.answer import answer_of
 from edgekit.compress.quantize.rounding import code_lengths, entropy_bytes, round_nearest
 from edgekit.compress.quantize.weights import Rounded
 from edgekit.graph.edit import add_initializer, prune_unused, set_constant
