@@ -20,7 +20,7 @@ COMMANDS = {
     "prune-channels": "edgekit.cli.step:prune_channels",
     "quantize": "edgekit.cli.step:quantize",
 }
-_WORKSTATION = ("jinja2", "onnx", "onnx_ir", "onnxslim", "rich", "sklearn", "google")
+_WORKSTATION = ("jinja2", "onnx", "onnx_ir", "rich", "sklearn", "google")
 
 
 class _Lazy(click.Group):

@@ -223,7 +223,7 @@ def _golden(bench: Workbench, made: Made) -> bytes:
 
 def _manifest(bench: Workbench, made: Made) -> Manifest:
     trained, comparison = bench.trained, made.comparison
-    tools = ("numpy", "onnx", "onnx-ir", "onnxruntime", "onnxslim")
+    tools = ("numpy", "onnx", "onnx-ir", "onnxruntime")
     first, *others = comparison.artifacts
     return Manifest(
         schema=1,

@@ -7,7 +7,6 @@ import sys
 BEYOND = (
     "onnx",
     "onnx_ir",
-    "onnxslim",
     "sklearn",
     "scipy",
     "sympy",

@@ -132,7 +132,9 @@ def _answers_with(
     value = layer.node.inputs[1]
     assert value is not None
     kept = value.const_value
-    value.const_value = ir.tensor(layer.shaped(matrix).astype(np.float32, order="C"))
+    value.const_value = ir.tensor(
+        layer.shaped(matrix).astype(np.float32, order="C"), name=value.name
+    )
     try:
         return answers_of(model, tensors)
     finally:
