@@ -126,7 +126,7 @@ def _tried(
 ) -> list[_Candidate]:
     """Follows the plan, and measures what is not in the store already."""
     tried: list[_Candidate] = []
-    seen: set[tuple[Step, ...]] = set()
+    seen: list[tuple[Step, ...]] = []
     exploring = plan(goals, layers)
     result: Result | None = None
     while len(seen) < tries:
@@ -142,7 +142,7 @@ def _tried(
         if result is not None and steps not in seen:
             tried.append(_Candidate(candidate, result))
             progress.say(f"{len(tried):>3}  {_line(steps, result)}")
-        seen.add(steps)
+        seen.append(steps)
     return tried
 
 
