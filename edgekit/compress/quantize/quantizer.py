@@ -48,6 +48,9 @@ _GRAPH_BYTES = 6_000
 """About what a file has besides weights, before the first is written."""
 _ATTEMPTS = 4
 _NEAR = 0.985
+_NEAR_TUNED = 0.995
+_COARSE_BITS = 4.0
+"""Layers with more bits a weight gain nothing from tuning."""
 
 
 def quantize(
@@ -231,13 +234,19 @@ def _sized(
             raise UnsupportedModel(f"cannot have {goal:,} bytes: came to {got:,}")
     if not tune:
         return made
-    rest = got - draft.entropy
-    budget = Budget(tune, goal * 0.995 - rest, slope_at(level))
-    rounded = tune_weights(
-        draft.model, original, tensors, draft.rounded, prepared.units,
+    coarse = {name: layer for name, layer in draft.rounded.items() if _is_coarse(layer)}
+    rest = got - sum(entropy_bytes(layer.integers) for layer in coarse.values())
+    budget = Budget(tune, goal * _NEAR_TUNED - rest, slope_at(level))
+    tuned = tune_weights(
+        draft.model, original, tensors, coarse, prepared.units,
         budget=budget, progress=progress, seed=seed,
     )  # fmt: skip
-    return prepared.stored(draft.model, rounded)
+    return prepared.stored(draft.model, draft.rounded | tuned)
+
+
+def _is_coarse(layer: Rounded) -> bool:
+    """Whether a layer has so few bits that training can find better ones."""
+    return entropy_bytes(layer.integers) * 8 < _COARSE_BITS * layer.integers.size
 
 
 def slope_at(level: float) -> float:
