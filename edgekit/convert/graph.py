@@ -37,6 +37,10 @@ def prepared(model: ir.Model) -> ir.Model:
         )
     copy = model.clone()
     RemoveInitializersFromInputsPass()(copy)
+    for node in copy.graph:
+        for value in node.outputs:
+            if not value.is_graph_output():
+                value.shape = None  # what a rewrite left there may no longer hold
     infer_shapes(copy)
     if FoldConstants()(copy).modified:
         infer_shapes(copy)

@@ -257,6 +257,14 @@ def test_a_tile_gives_the_same() -> None:
     require_same(gives(build, 4, y=value), {"x": normal((1, 3, 2, 5))})
 
 
+def test_a_shape_that_a_rewrite_left_behind_is_forgotten() -> None:
+    build = GraphBuilder("stale")
+    x = build.input("x", np.float32, (2, 6))
+    inner = build.op("Reshape", x, integers(3, 4))
+    inner.shape = ir.Shape((12,))
+    require_same(gives(build, 2, y=build.op("Neg", inner)), {"x": normal((2, 6))})
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.int64])
 def test_integers_move_as_they_are(dtype: type) -> None:
     build = GraphBuilder("integers")
