@@ -1,6 +1,6 @@
 """ONNX to TFLite, without TensorFlow."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import onnx_ir as ir
 
@@ -9,6 +9,7 @@ from edgekit.convert.check import require_agreement
 from edgekit.convert.graph import prepared
 from edgekit.convert.lowering import Lowering
 from edgekit.convert.operators import RULES
+from edgekit.errors import InputError
 
 Weights = Literal["float32", "float16"]
 
@@ -29,9 +30,12 @@ def to_tflite(model: ir.Model, *, weights: Weights = "float32", check: bool = Tr
         The file's bytes, the same for the same model.
 
     Raises:
+        InputError: `weights` is neither.
         UnsupportedModel: an operator, or what a node asks of it, has no form in TFLite; or the
             result disagrees with onnxruntime.
     """
+    if weights not in get_args(Weights):
+        raise InputError(f"weights are {' or '.join(get_args(Weights))}, not {weights!r}")
     lowering = Lowering(prepared(model), RULES, weights=weights)
     data = lowering.run({"edgekit_version": __version__})
     if check:

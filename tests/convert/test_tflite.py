@@ -13,6 +13,7 @@ from ai_edge_litert.interpreter import Interpreter
 from edgekit import __version__
 from edgekit.array import Array
 from edgekit.convert import schema, to_tflite
+from edgekit.errors import InputError
 from edgekit.graph.build import GraphBuilder
 from edgekit.runtime.litert_engine import LiteRtEngine
 from tests.convert.engines import litert_gives, onnxruntime_gives, operators, require_same
@@ -130,6 +131,11 @@ def test_weights_that_half_precision_cannot_hold_stay_whole() -> None:
     model = gives(build, 2, y=build.op("MatMul", x, normal((4, 4)) * np.float32(1e6)))
     used = require_same(model, {"x": normal((1, 4))}, weights="float16")
     assert used == ["FULLY_CONNECTED"]
+
+
+def test_weights_of_another_kind_are_refused() -> None:
+    with pytest.raises(InputError, match="float32 or float16, not 'int4'"):
+        to_tflite(two_layers(), weights="int4")  # type: ignore[arg-type]
 
 
 def test_equal_constants_are_stored_once() -> None:
