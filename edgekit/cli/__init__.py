@@ -20,7 +20,16 @@ COMMANDS = {
     "prune-channels": "edgekit.cli.step:prune_channels",
     "quantize": "edgekit.cli.step:quantize",
 }
-_WORKSTATION = ("jinja2", "onnx", "onnx_ir", "rich", "sklearn", "google")
+_WORKSTATION = (
+    "jinja2",
+    "onnx",
+    "onnx_ir",
+    "rich",
+    "sklearn",
+    "google",
+    "ai_edge_litert",
+    "flatbuffers",
+)
 
 
 class _Lazy(click.Group):

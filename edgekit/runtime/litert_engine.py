@@ -22,21 +22,33 @@ _INTERPRETERS = (
 class LiteRtEngine:
     """One TFLite model, loaded.
 
+    Args:
+        model: the file.
+        threads: how many compute.
+        interpreters: packages to try, in order, each with the module of its `Interpreter`.
+
     Raises:
-        InputError: LiteRT is not installed.
+        InputError: LiteRT is not installed, or does not work.
         UnsupportedModel: the file is damaged, or LiteRT cannot run it.
     """
 
     name: EngineName = "litert"
 
-    def __init__(self, model: Path, *, threads: int = 1) -> None:
-        interpreter, self.version = _interpreter()
+    def __init__(
+        self,
+        model: Path,
+        *,
+        threads: int = 1,
+        interpreters: Sequence[tuple[str, str]] = _INTERPRETERS,
+    ) -> None:
         data = model.read_bytes()
         if data[4:8] != b"TFL3":
             raise UnsupportedModel(f"{model}: not a TFLite model: it does not say TFL3 at byte 4")
         try:
-            self._interpreter = interpreter(model_content=data, num_threads=threads)
+            self._interpreter, self.version = _interpreter(data, threads, interpreters)
             self._interpreter.allocate_tensors()
+        except InputError:
+            raise
         except Exception as error:
             raise UnsupportedModel(f"{model}: LiteRT cannot load it: {_text(error)}") from error
         details = self._interpreter.get_input_details()
@@ -70,13 +82,24 @@ class LiteRtEngine:
         return {name: names.count(name) for name in dict.fromkeys(names) if name != "DELEGATE"}
 
 
-def _interpreter() -> tuple[Any, str]:
-    for package, module in _INTERPRETERS:
+def _interpreter(
+    data: bytes, threads: int, interpreters: Sequence[tuple[str, str]]
+) -> tuple[Any, str]:
+    """The first interpreter that is there and works, and its version.
+
+    Importing proves nothing: tflite-runtime's, built for NumPy 1, imports beside NumPy 2 and fails
+    when an interpreter is made.
+    """
+    broken = ""
+    for package, module in interpreters:
         try:
-            return import_module(module).Interpreter, version(package)
-        except (ImportError, PackageNotFoundError):
+            found = import_module(module).Interpreter
+            return found(model_content=data, num_threads=threads), version(package)
+        except ModuleNotFoundError:
             continue
-    raise InputError("a .tflite model needs LiteRT: pip install 'edgekit[tflite]'")
+        except (ImportError, SystemError, AttributeError, PackageNotFoundError) as error:
+            broken = broken or f"; {package} is there but does not work: {_text(error)}"
+    raise InputError(f"a .tflite model needs LiteRT: pip install 'edgekit[tflite]'{broken}")
 
 
 def _info(detail: dict[str, Any]) -> TensorInfo:

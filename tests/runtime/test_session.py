@@ -11,6 +11,7 @@ from edgekit.bundle import InputSpec, PictureRule, Quantization, write_bundle
 from edgekit.errors import BundleError, InputError, UnsupportedModel
 from edgekit.runtime.fake import FakeEngine
 from edgekit.runtime.interpret import softmax
+from edgekit.runtime.litert_engine import LiteRtEngine
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from edgekit.runtime.prediction import AnomalyScore, Classification
 from edgekit.runtime.prepare import prepare
@@ -129,3 +130,21 @@ def test_damaged_model_bytes_are_one_line() -> None:
     with pytest.raises(UnsupportedModel) as caught:
         OnnxRuntimeEngine(b"rubbish")
     assert "\n" not in str(caught.value)
+
+
+def test_an_interpreter_that_imports_but_does_not_work_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tflite-runtime does beside NumPy 2."""
+    broken = "def Interpreter(**_): raise SystemError('built for NumPy 1')\n"
+    (tmp_path / "unusable.py").write_text(broken)
+    monkeypatch.syspath_prepend(tmp_path)
+    model = tmp_path / "m.tflite"
+    model.write_bytes(b"\0\0\0\0TFL3")
+    unusable = ("numpy", "unusable")
+    with pytest.raises(UnsupportedModel, match="LiteRT cannot load"):
+        LiteRtEngine(
+            model, interpreters=(unusable, ("ai-edge-litert", "ai_edge_litert.interpreter"))
+        )
+    with pytest.raises(InputError, match="numpy is there but does not work.*built for NumPy 1"):
+        LiteRtEngine(model, interpreters=(unusable,))
