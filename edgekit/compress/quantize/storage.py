@@ -80,8 +80,13 @@ def _dequantized(
     """Lets an input of a node be a DequantizeLinear of constant integers."""
     value = set_constant(model, node, index, integers, dtype=integers.dtype)
     step = add_initializer(model, f"{value.name}_scale", np.asarray(scale, np.float32))
-    attributes = {"axis": axis} if step.shape else {}
-    dequantize = ir.node("DequantizeLinear", [value, step], attributes)
+    parameters = [value, step]
+    if integers.dtype == np.int8 and node.op_type != "Conv":
+        # onnxruntime 1.31 makes a QGemm or MatMulInteger only of weights with a zero point
+        zeros = np.zeros(np.shape(scale), np.int8)
+        parameters.append(add_initializer(model, f"{value.name}_zero_point", zeros))
+    attributes = {"axis": axis} if np.ndim(scale) else {}
+    dequantize = ir.node("DequantizeLinear", parameters, attributes)
     dequantize.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
     insert_before(model, node, index, [dequantize])
 
