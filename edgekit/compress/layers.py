@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from edgekit.array import Array
 from edgekit.errors import UnsupportedModel
-from edgekit.graph.match import constant, ints_of, is_op
+from edgekit.graph.match import constant, input_of, ints_of, is_op
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Layer:
     @property
     def bias(self) -> Array | None:
         """The constant bias `[outputs]`, if there is one."""
-        bias = constant(self.node.inputs[2]) if len(self.node.inputs) > 2 else None
+        bias = constant(input_of(self.node, 2))
         return None if bias is None else np.broadcast_to(bias.reshape(-1), (self.outputs,))
 
     @property
@@ -125,7 +125,7 @@ class Layer:
 
 
 def linear_layers(model: ir.Model) -> list[Layer]:
-    """Every layer of the graph that has constant weights, in the order in which it runs."""
+    """Every layer whose weights and bias are constant, in the order in which it runs."""
     return list(_layers(model))
 
 
@@ -148,7 +148,19 @@ def _layers(model: ir.Model) -> Iterator[Layer]:
         weights = constant(node.inputs[1])
         if weights is None or node.inputs[0] is None or not _is_matrix(node, weights):
             continue
-        yield Layer(node, node.inputs[0], node.outputs[0])
+        layer = Layer(node, node.inputs[0], node.outputs[0])
+        if _adds_a_vector(layer):
+            yield layer
+
+
+def _adds_a_vector(layer: Layer) -> bool:
+    """Whether what the node adds is nothing, or constant and one number for each output."""
+    if input_of(layer.node, 2) is None:
+        return True
+    bias = constant(layer.node.inputs[2])
+    return bias is not None and (
+        bias.size == 1 or bias.shape[-1:] == (bias.size,) == (layer.outputs,)
+    )
 
 
 def _is_matrix(node: ir.Node, weights: Array) -> bool:
