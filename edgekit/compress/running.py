@@ -5,6 +5,7 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
+import numpy as np
 import onnx
 import onnx_ir as ir
 
@@ -76,15 +77,31 @@ def run_steps(
     done = [_measured(model, trained, known, StepDone(do=START), progress)]
     for step in steps:
         started = perf_counter()
-        try:
-            model = run_step(step, model, tensors, progress=progress)
-        except UnsupportedModel as error:
-            raise UnsupportedModel(f"{trained.name}: {name_of(step)}: {error}") from error
+        model = do_step(step, model, tensors, where=trained.name, progress=progress)
         record = StepDone(
             do=name_of(step), settings=_settings(step), seconds=round(perf_counter() - started, 2)
         )
         done.append(_measured(model, trained, known, record, progress))
     return model, done
+
+
+def do_step(
+    step: Step, model: ir.Model, tensors: Sequence[Array], *, where: str, progress: Progress
+) -> ir.Model:
+    """The model with one step done to it.
+
+    Raises:
+        UnsupportedModel: it cannot be done; names `where` and the step.
+    """
+    try:
+        return run_step(step, model, tensors, progress=progress)
+    except UnsupportedModel as error:
+        raise UnsupportedModel(f"{where}: {name_of(step)}: {error}") from error
+    except np.linalg.LinAlgError as error:
+        raise UnsupportedModel(
+            f"{where}: {name_of(step)}: the data leaves a layer's weights undetermined ({error}); "
+            "give more varied samples, or ask for less"
+        ) from error
 
 
 def _settings(step: Step) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from edgekit.compress.data import Prepared, open_data
 from edgekit.compress.feeding import Fed, feed
 from edgekit.compress.progress import Progress, Silent
 from edgekit.compress.recipe import Recipe, load_recipe
-from edgekit.compress.running import serialized
+from edgekit.compress.running import do_step, serialized
 from edgekit.compress.statistics import divergence, same_answers
-from edgekit.compress.steps import Step, name_of, require_runnable, run_step
-from edgekit.errors import InputError, UnsupportedModel
+from edgekit.compress.steps import Step, name_of, require_runnable
+from edgekit.errors import InputError
 from edgekit.graph.load import load_onnx
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
@@ -91,10 +91,7 @@ def apply_step(
     count = min(recipe.calibrate.samples, max(1, len(fed.samples) // 2))
     calibrated, held_out = fed.samples.split(count, seed=recipe.calibrate.seed)
     tensors = Prepared(fed.samples.data, calibrated, fed.original.input).kept()
-    try:
-        changed = run_step(step, fed.model, tensors, progress=progress)
-    except UnsupportedModel as error:
-        raise UnsupportedModel(f"{model}: {name_of(step)}: {error}") from error
+    changed = do_step(step, fed.model, tensors, where=str(model), progress=progress)
     written = _serialized(changed)
     agreement, kl, asked = _compared(fed, written, held_out[:_ASKED].tolist(), progress)
     _write(out, written)

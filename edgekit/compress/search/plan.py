@@ -52,7 +52,7 @@ def can_size() -> bool:
 
 def sized(stem: Steps, size_bytes: float) -> Steps:
     """Steps whose model travels with about so many bytes."""
-    return (*stem, Quantize(size=f"{round(size_bytes / 1000)} kB"))  # type: ignore[call-arg]
+    return (*stem, Quantize(size=f"{float(f'{size_bytes / 1000:.3g}'):g} kB"))
 
 
 def _keeping_layers(goals: Goals, layers: Sequence[LayerSensitivity]) -> Plan:
