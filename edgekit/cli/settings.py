@@ -42,7 +42,7 @@ def settings_from(kind: type[msgspec.Struct], values: dict[str, Any]) -> Any:
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         raise click.BadParameter(
-            text[:1].lower() + text[1:], param_hint=_flag(place.rstrip("`"))
+            text[:1].lower() + text[1:], param_hint=_flag(place.partition("[")[0].rstrip("`"))
         ) from error
 
 

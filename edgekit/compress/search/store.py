@@ -93,6 +93,7 @@ class Store:
             encoded = msgspec.json.format(msgspec.json.encode(result), indent=2)
             (draft / _RESULT).write_bytes(encoded)
             shutil.rmtree(place, ignore_errors=True)
+            draft.chmod(0o755)
             draft.rename(place)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
