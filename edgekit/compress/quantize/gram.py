@@ -41,16 +41,16 @@ class Gram:
         """The weights that answer `x` as nearly as can be as `matrix` answers `x0`.
 
         The least-squares solution, with the damping pulling towards `matrix` itself. Asymmetric
-        calibration: Li et al., 2025, GPTAQ, arXiv:2504.02692.
+        calibration: Li et al., 2025, GPTAQ, arXiv:2504.02692. Weights that are 0 stay so.
 
         Args:
             matrix: float64 `[groups, outputs, K]`.
         """
         damped = self.damped()
         cross = self.cross + (damped - self.covariance)
-        return np.stack(
-            [np.linalg.solve(a, (w @ c).T).T for a, c, w in zip(damped, cross, matrix, strict=True)]
-        )
+        groups = zip(damped, cross, matrix, strict=True)
+        solved = np.stack([np.linalg.solve(a, (w @ c).T).T for a, c, w in groups])
+        return np.where(matrix == 0, 0.0, solved)
 
     def bias_shift(self, matrix: Array, rounded: Array) -> Array:
         """What to add to the bias so that the mean output stays: `[groups * outputs]`."""
@@ -75,6 +75,7 @@ class GramCollector:
         self._cross = np.zeros((groups, width, width))
         self._total = np.zeros((groups, width))
         self._original_total = np.zeros((groups, width))
+        self._about, self._original_about = np.zeros((2, groups, width, 1), np.float32)
         self._count = 0
 
     def add(self, values: Array, original: Array) -> None:
@@ -84,19 +85,21 @@ class GramCollector:
             values: float32 `[1, ...]`.
             original: the same array where there is but one network.
         """
+        is_same = original is values
         x = self._layer.patches(values)
-        x0 = x if original is values else self._layer.patches(original)
+        x0 = x if is_same else self._layer.patches(original)
         if x.shape[-1] > _POSITIONS:
             chosen = self._rng.choice(x.shape[-1], _POSITIONS, replace=False)
             x0 = x0[:, :, chosen]
-            x = x0 if original is values else x[:, :, chosen]
-        x = np.ascontiguousarray(x)
+            x = x0 if is_same else x[:, :, chosen]
+        if self._count == 0:  # moments about zero would drown small variances beside large means
+            self._about = x.mean(axis=2, keepdims=True)
+            self._original_about = x0.mean(axis=2, keepdims=True)
+        x = x - self._about
+        x0 = x if is_same else x0 - self._original_about
         second = np.matmul(x, x.transpose(0, 2, 1))
         self._second += second
-        if original is values:
-            self._cross += second
-        else:
-            self._cross += np.matmul(np.ascontiguousarray(x0), x.transpose(0, 2, 1))
+        self._cross += second if is_same else np.matmul(x0, x.transpose(0, 2, 1))
         self._total += x.sum(axis=2, dtype=np.float64)
         self._original_total += x0.sum(axis=2, dtype=np.float64)
         self._count += x.shape[2]
@@ -107,8 +110,8 @@ class GramCollector:
         return Gram(
             self._second / self._count - _outer(mean, mean),
             self._cross / self._count - _outer(original_mean, mean),
-            mean,
-            original_mean,
+            mean + self._about[:, :, 0],
+            original_mean + self._original_about[:, :, 0],
         )
 
 

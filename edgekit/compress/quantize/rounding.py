@@ -22,10 +22,11 @@ def every_level(limit: int) -> Array:
 
 
 def chosen_levels(scaled: Array, count: int, *, limit: int) -> Array:
-    """The `count` integers, 0 among them, that stand for `scaled` with the least squared error.
+    """`count` of the integers that occur, and 0: those with the least squared error.
 
     Where weights are many they lie next to one another, and further apart for the few large ones.
-    Exact by dynamic programming (Wang and Song, 2011, The R Journal 3/2, 29), over integers.
+    Exact for weights that are rounded to integers, by dynamic programming (Wang and Song, 2011,
+    The R Journal 3/2, 29).
 
     Returns:
         int64, sorted; fewer than `count` where fewer occur.
@@ -83,7 +84,6 @@ def round_least_squares(
     levels: Array,
     *,
     price: float = 0.0,
-    weight: Array | None = None,
 ) -> Array:
     """Levels whose product with the inputs is close to that of `scaled`.
 
@@ -94,25 +94,25 @@ def round_least_squares(
         covariance: float64 `[K, K]`, positive definite, of the inputs.
         levels: int64, sorted, the integers that there are; 0 is one.
         price: of a bit; 1 is what a uniform quantiser pays at high rate, 0 is none.
-        weight: float64 `[rows]`, how much a squared error in each row's output counts; their mean
-            is the unit of `price`.
 
     Returns:
         int64 `[rows, K]`.
+
+    Raises:
+        numpy.linalg.LinAlgError: the covariance is not positive definite.
     """
     order = np.argsort(-np.diag(covariance), kind="stable")
     upper = _inverse_factor(covariance[np.ix_(order, order)])
-    pruned = (scaled == 0)[:, order]
-    target = np.where(pruned, 0.0, scaled[:, order])
+    target = scaled[:, order]
+    pruned = target == 0
     if price <= 0:
         rounded = _sweep(target, pruned, upper, _Nearest(levels))
     else:
         spread = 1 / np.diag(upper) ** 2
-        rows = np.ones(len(scaled)) if weight is None else weight / weight.mean()
         unit = price * _GAP * float(np.exp(np.mean(np.log(spread))))
         rounded = round_nearest(target, levels)
         for _ in range(2):  # code lengths follow the choices, which follow the code lengths
-            rule = _Cheapest(levels, code_lengths(rounded, levels) * unit, spread, rows)
+            rule = _Cheapest(levels, code_lengths(rounded, levels) * unit, spread)
             rounded = _sweep(target, pruned, upper, rule)
     result = np.empty_like(rounded)
     result[:, order] = rounded
@@ -121,7 +121,9 @@ def round_least_squares(
 
 def entropy_bytes(integers: Array) -> float:
     """What an ideal coder needs for these integers, each coded by its frequency alone."""
-    _, counts = np.unique(integers, return_counts=True)
+    flat = integers.reshape(-1)
+    counts = np.bincount(flat - flat.min())
+    counts = counts[counts > 0]
     return float((counts * np.log2(counts.sum() / counts)).sum() / 8)
 
 
@@ -150,18 +152,17 @@ class _Nearest:
 class _Cheapest:
     """Takes, of the levels around a value and 0, the one with the least error plus price."""
 
-    def __init__(self, levels: Array, prices: Array, spread: Array, rows: Array) -> None:
+    def __init__(self, levels: Array, prices: Array, spread: Array) -> None:
         self._levels = levels
         self._prices = prices
         self._spread = spread
-        self._rows = rows
         self._zero = int(np.searchsorted(levels, 0))
 
     def __call__(self, values: Array, column: int) -> Array:
         place = _nearest(values, self._levels)
         inner = place + np.sign(self._zero - place)
         choices = np.stack([place, inner, np.full_like(place, self._zero)])
-        cost = (values - self._levels[choices]) ** 2 * (self._spread[column] * self._rows)
+        cost = (values - self._levels[choices]) ** 2 * self._spread[column]
         cost += self._prices[choices]
         best = choices[cost.argmin(axis=0), np.arange(len(values))]
         return np.asarray(self._levels[best])
