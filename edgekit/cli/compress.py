@@ -72,12 +72,14 @@ def compress(
     )
     try:
         if goals == Goals():
-            report = compress_model(**given).report
+            report, recipe_path = compress_model(**given).report, None
         else:
             found = search_recipe(**given, goals=goals, tries=tries)
-            report = found.compressed.report
+            report, recipe_path = found.compressed.report, found.recipe
     except GateMissed as missed:
         if isinstance(missed.report, Report):
             show_report(missed.report, None, as_json=as_json)
         raise
     show_report(report, out, as_json=as_json)
+    if recipe_path is not None and not as_json:
+        click.echo(f"the recipe that was chosen: {recipe_path}")

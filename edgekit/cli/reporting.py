@@ -31,7 +31,7 @@ def show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
     for what, value in report.facts.items():
         click.echo(f"{what}: {value:.4g}" if isinstance(value, float) else f"{what}: {value}")
     for warning in report.warnings:
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
+        show.warning(warning)
     if out is not None:
         click.echo(f"wrote {out} and {out / 'report.html'}")
 

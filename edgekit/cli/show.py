@@ -1,5 +1,6 @@
 """How commands show things: tables, JSON and progress. Progress and logs go to standard error."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -35,6 +36,13 @@ def table(
         click.echo(click.style(line, bold=True) if header and number == 0 else line)
 
 
+def warning(text: str) -> None:
+    """Says on standard error what a person should mind."""
+    width = shutil.get_terminal_size().columns if _is_watched() else 10_000
+    lines = click.wrap_text(f"warning: {text}", width=width, subsequent_indent="  ")
+    click.secho(lines, fg="yellow", err=True)
+
+
 class Bars:
     """Progress bars on standard error; where that is no terminal, only what is worth a line."""
 
@@ -44,12 +52,14 @@ class Bars:
             items, length=total, label=f"{title:<28}", file=sys.stderr, hidden=not _is_watched()
         ) as bar:
             yield from bar
+        if _is_watched():
+            click.echo("\033[1A\033[2K", err=True, nl=False)  # a bar that is full says no more
 
     def count(self, title: str, done: int, total: int) -> None:
         """Shows work that counts its own steps, on one line."""
         if _is_watched():
-            end = "\n" if done >= total else ""
-            click.echo(f"\r{title:<28}  {done}/{total}\033[K{end}", err=True, nl=False)
+            text = "" if done >= total else f"{title:<28}  {done}/{total}"
+            click.echo(f"\r{text}\033[K", err=True, nl=False)
 
     def say(self, text: str) -> None:
         """Says something that is worth a line."""

@@ -98,7 +98,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             self.original, self.original_milliseconds, self.artifacts, f"{self.held_out} held out"
         )
         if self.archive_bytes is not None:
-            archive = ("bundle as it travels (.tar.xz)", "", table.kilobytes(self.archive_bytes))
+            archive = ("bundle (.tar.xz)", "", table.kilobytes(self.archive_bytes))
             rows.append((*archive, *[""] * (len(self.columns()) - len(archive))))
         return rows
 

@@ -21,7 +21,8 @@ def rows(
 ) -> list[tuple[str, ...]]:
     """What, the original, each artifact, and how they compare.
 
-    How an artifact compares is in the last column; where there are several, in a row of its own.
+    How an artifact compares is in the last column; where there are several, in a row of its own,
+    and briefer.
 
     Args:
         original: the original's figures.
@@ -31,45 +32,54 @@ def rows(
     """
     found: list[tuple[str, ...]] = []
 
-    def add(title: str, was: str, shown: _Cell, compared: _Cell = _nothing) -> None:
-        cells, more = map(shown, artifacts), [compared(artifact) for artifact in artifacts]
+    def add(
+        title: str,
+        was: str,
+        shown: _Cell,
+        compared: _Cell | None = None,
+        brief: tuple[str, _Cell] | None = None,
+    ) -> None:
+        cells = [shown(artifact) for artifact in artifacts]
         if len(artifacts) == 1:
-            found.append((title, was, *cells, *more))
+            found.append((title, was, *cells, compared(artifacts[0]) if compared else ""))
             return
         found.append((title, was, *cells))
-        if any(more):
-            found.append(("", "", *more))
+        if brief is not None:
+            found.append((f"  {brief[0]}", "", *map(brief[1], artifacts)))
 
-    def share(of: Callable[[Measured], int | None]) -> _Cell:
-        return lambda found: _share(of(found.measured), of(original))
+    def add_size(title: str, of: Callable[[Measured], int | None]) -> None:
+        def share(artifact: Against) -> str:
+            size, whole = of(artifact.measured), of(original)
+            return "" if size is None or not whole else percent(size / whole)
 
-    add(
-        "model file",
-        kilobytes(original.size_bytes),
-        lambda found: kilobytes(found.measured.size_bytes),
-        share(lambda measured: measured.size_bytes),
-    )
-    add(
-        "model file under xz",
-        kilobytes(original.travels_bytes),
-        lambda found: kilobytes(found.measured.travels_bytes),
-        share(lambda measured: measured.travels_bytes),
-    )
-    samples = f"{original.samples} samples"
-    if original.top1 is not None:
-        add(
-            f"top-1, {samples}",
-            percent(original.top1),
-            lambda found: percent(found.measured.top1),
-            lambda found: points(found.top1),
-        )
-    if original.top5 is not None:
-        add(
-            f"top-5, {samples}",
-            percent(original.top5),
-            lambda found: percent(found.measured.top5),
-            lambda found: points(found.top5),
-        )
+        def compared(artifact: Against) -> str:
+            return f"{share(artifact)} of it" if share(artifact) else ""
+
+        def shown(artifact: Against) -> str:
+            return kilobytes(of(artifact.measured))
+
+        add(title, kilobytes(of(original)), shown, compared, ("of the original", share))
+
+    def add_accuracy(title: str, before: float | None, k: int) -> None:
+        if before is None:
+            return
+
+        def after(artifact: Against) -> str:
+            return percent(artifact.measured.top1 if k == 1 else artifact.measured.top5)
+
+        def change(artifact: Against) -> str:
+            return interval(artifact.top1 if k == 1 else artifact.top5)
+
+        def compared(artifact: Against) -> str:
+            return points(artifact.top1 if k == 1 else artifact.top5)
+
+        title = f"{title}, {original.samples} samples"
+        add(title, percent(before), after, compared, ("change in points", change))
+
+    add_size("model file", lambda measured: measured.size_bytes)
+    add_size("model file under xz", lambda measured: measured.travels_bytes)
+    add_accuracy("top-1", original.top1, 1)
+    add_accuracy("top-5", original.top5, 5)
     add(f"agreement, {judged}", "", lambda found: percent(found.measured.agreement))
     if artifacts[0].measured.kl is not None:
         add("KL divergence, nats", "", lambda found: f"{found.measured.kl or 0:.4f}")
@@ -77,7 +87,8 @@ def rows(
         "time, 1 thread",
         f"{milliseconds:.2f} ms",
         lambda found: f"{found.milliseconds:.2f} ms",
-        _speed,
+        lambda found: f"{1 / found.latency.median:.2f} x as fast ({_range(found)})",
+        ("times as fast", lambda found: f"{1 / found.latency.median:.2f} ({_range(found)})"),
     )
     return found
 
@@ -96,18 +107,17 @@ def points(difference: Difference | None) -> str:
     """A change of a share with its paired interval, in points."""
     if difference is None:
         return ""
+    change, _, rest = interval(difference).partition(" ")
+    return f"{change} points {rest}"
+
+
+def interval(difference: Difference | None) -> str:
+    """The same without the unit."""
+    if difference is None:
+        return ""
     change, low, high = (100 * value for value in difference)
-    return f"{change:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return f"{change:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
-def _nothing(_: Against) -> str:
-    return ""
-
-
-def _share(size: int | None, whole: int | None) -> str:
-    return "" if size is None or not whole else f"{size / whole:.1%} of it"
-
-
-def _speed(artifact: Against) -> str:
-    spread = artifact.latency
-    return f"{1 / spread.median:.2f} x as fast ({1 / spread.high:.2f}-{1 / spread.low:.2f})"
+def _range(artifact: Against) -> str:
+    return f"{1 / artifact.latency.high:.2f}-{1 / artifact.latency.low:.2f}"

@@ -182,8 +182,8 @@ def _point(number: int, chosen: int, tried: Sequence[_Candidate]) -> FrontPoint:
 def _line(steps: Sequence[Step], result: Result) -> str:
     kl = "" if result.kl is None else f"  KL {result.kl:.4f}"
     return (
-        f"{named(steps):<44}  {result.size_bytes / 1000:>9,.1f} kB  "
-        f"{result.agreement:>6.1%}{kl}  {result.latency:.2f} of the time"
+        f"{named(steps):<30}  {result.size_bytes / 1000:>8,.1f} kB  "
+        f"{result.agreement:>6.1%}{kl}  time {result.latency:.2f}"
     )
 
 
