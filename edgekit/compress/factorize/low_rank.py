@@ -4,6 +4,9 @@ import numpy as np
 
 from edgekit.array import Array
 
+_LEAST = 1e-6
+_LEAST_IMPORTANCE = 1e-3
+
 
 def of_rank(weights: Array, covariance: Array, importance: Array, rank: int) -> tuple[Array, Array]:
     """The factors ``[O, rank] @ [rank, K]`` that change the output ``W x`` least.
@@ -18,10 +21,10 @@ def of_rank(weights: Array, covariance: Array, importance: Array, rank: int) -> 
         importance: float64 `[O]`, of a squared error of each output.
         rank: at most min(O, K).
     """
-    little = 1e-6 * float(np.trace(covariance)) / len(covariance) + 1e-12
-    root = np.linalg.cholesky(covariance + little * np.eye(len(covariance)))
-    scale = np.sqrt(importance / importance.mean() + 1e-3)[:, np.newaxis]
-    left, values, right = np.linalg.svd(scale * (weights @ root), full_matrices=False)
-    outer = left[:, :rank] * np.sqrt(values[:rank]) / scale
-    inner = np.linalg.solve(root.T, (np.sqrt(values[:rank, None]) * right[:rank]).T).T
+    values, basis = np.linalg.eigh(covariance)
+    root = np.sqrt(np.maximum(values, _LEAST * float(values.mean()) + 1e-12))
+    scale = np.sqrt(importance / importance.mean() + _LEAST_IMPORTANCE)[:, np.newaxis]
+    left, gains, right = np.linalg.svd(scale * (weights @ basis * root), full_matrices=False)
+    outer = left[:, :rank] * np.sqrt(gains[:rank]) / scale
+    inner = (np.sqrt(gains[:rank, np.newaxis]) * right[:rank] / root) @ basis.T
     return outer, inner

@@ -1,7 +1,7 @@
 """Chooses which channels go, by what their readers lose."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,6 @@ from edgekit.compress.layers import Layer
 from edgekit.compress.prune.channels import Channels, Group, Slice
 from edgekit.compress.prune.elimination import Elimination
 from edgekit.compress.prune.moments import Moments
-
-Score = Callable[[int], float]
-"""How much a unit matters: the least go first."""
 
 _DAMPING = 0.01
 
@@ -40,7 +37,6 @@ class Chooser:
         layers: the model's, by the names of their outputs.
         moments: of every reader.
         importance: how much a squared error of each output of a reader matters.
-        score: orders units by something else than their readers' loss, which is still made good.
     """
 
     def __init__(
@@ -49,14 +45,11 @@ class Chooser:
         layers: Mapping[str, Layer],
         moments: Mapping[str, Moments],
         importance: Mapping[str, Array],
-        *,
-        score: Score | None = None,
     ) -> None:
         self._channels = channels
         self._layers = layers
         self._moments = moments
         self._importance = importance
-        self._score = score
 
     def ladder(self, group: Group, counts: Sequence[int]) -> Iterator[Chosen]:
         """Fewer and fewer channels of one group: `counts` that stay, from many to few."""
@@ -87,7 +80,7 @@ class Chooser:
             for block, loss in part.losses().items():
                 if block in losses:
                     losses[block] += loss
-        unit = min(losses, key=self._score or losses.__getitem__)
+        unit = min(losses, key=losses.__getitem__)
         for part in itertools.chain(*readers.values()):
             part.remove(unit)
         return unit

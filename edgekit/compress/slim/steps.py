@@ -9,8 +9,7 @@ from edgekit.array import Array
 from edgekit.compress.layers import linear_layers
 from edgekit.compress.progress import Progress, Silent
 from edgekit.compress.prune.channels import Channels
-from edgekit.compress.prune.choosing import Chooser, Score
-from edgekit.compress.prune.criteria import l1_scores, taylor_scores
+from edgekit.compress.prune.choosing import Chooser
 from edgekit.compress.prune.importance import output_importance
 from edgekit.compress.prune.moments import own_moments
 from edgekit.compress.prune.tracing import trace
@@ -23,7 +22,6 @@ from edgekit.errors import UnsupportedModel
 from edgekit.graph.shapes import infer_shapes
 
 Move = Literal["pools", "channels", "ranks"]
-Criterion = Literal["hessian", "taylor", "l1"]
 
 _ASKED = 24
 _WORTH = 0.01
@@ -53,9 +51,7 @@ def slim(
     Raises:
         UnsupportedModel: it cannot be made that slim.
     """
-    return _slimmer(
-        model, tensors, keep_macs, ("pools", "channels", "ranks"), "hessian", multiple, progress
-    )
+    return _slimmer(model, tensors, keep_macs, ("pools", "channels", "ranks"), multiple, progress)
 
 
 def prune_channels(
@@ -63,7 +59,6 @@ def prune_channels(
     tensors: Sequence[Array],
     *,
     keep_macs: float = 0.66,
-    criterion: Criterion = "hessian",
     multiple: int = 8,
     progress: Progress | None = None,
 ) -> ir.Model:
@@ -73,15 +68,13 @@ def prune_channels(
         model: a canonical float model; left as it is.
         tensors: unlabelled samples as it takes them, each a batch of one; 100 are good.
         keep_macs: the share of the multiply-accumulates that may be left.
-        criterion: which channels of a group go first: those whose readers lose least, those whose
-            absence changes the answer least to first order, or those with the least weights.
         multiple: channels are counted in these; runtimes compute 8 as fast as 5.
         progress: shows how far this is.
 
     Raises:
         UnsupportedModel: it cannot be made that slim.
     """
-    return _slimmer(model, tensors, keep_macs, ("channels",), criterion, multiple, progress)
+    return _slimmer(model, tensors, keep_macs, ("channels",), multiple, progress)
 
 
 def _slimmer(
@@ -89,7 +82,6 @@ def _slimmer(
     tensors: Sequence[Array],
     keep_macs: float,
     moves: Sequence[Move],
-    criterion: Criterion,
     multiple: int,
     progress: Progress | None,
 ) -> ir.Model:
@@ -105,8 +97,7 @@ def _slimmer(
     halves = own_moments(model, list(layers.values()), tensors)
     moments = {name: first + second for name, (first, second) in halves.items()}
     bench = Bench(model, layers, moments, importance, Damage(model, asked), multiple)
-    score = _score(criterion, model, known, asked)
-    chooser = Chooser(known, layers, moments, importance, score=score)
+    chooser = Chooser(known, layers, moments, importance)
     choices: list[list[Option]] = []
     if "pools" in moves:
         choices += [[option] for option in bench.pools()]
@@ -133,17 +124,6 @@ def _slimmer(
         progress.say(line)
     kept = [(group, slimming.kept.get(group.name, len(group.units))) for group in groups]
     return rebuilt(model, tensors, slimming, chooser.choose(kept), importance, progress=progress)
-
-
-def _score(
-    criterion: Criterion, model: ir.Model, known: Channels, tensors: Sequence[Array]
-) -> Score | None:
-    match criterion:
-        case "l1":
-            return l1_scores(known).__getitem__
-        case "taylor":
-            return taylor_scores(model, known, tensors).__getitem__
-    return None
 
 
 def _reasons(known: Channels) -> str:

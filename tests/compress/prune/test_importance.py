@@ -5,9 +5,7 @@ import onnx_ir as ir
 import pytest
 
 from edgekit.array import Array
-from edgekit.compress.prune.criteria import l1_scores, taylor_scores
 from edgekit.compress.prune.importance import output_importance
-from edgekit.compress.prune.tracing import trace
 from edgekit.compress.statistics import divergence
 from edgekit.graph.build import GraphBuilder
 from edgekit.graph.session import open_session
@@ -47,32 +45,6 @@ def test_without_derivatives_all_matter_alike() -> None:
     model = net.classifier(normal)
     found = output_importance(model, {str(x.name): 1}, samples(2))
     np.testing.assert_array_equal(found[str(x.name)], np.ones(4))
-
-
-def test_a_channel_that_nothing_depends_on_scores_zero() -> None:
-    net = Net()
-    x = net.conv(net.image(), 4)
-    mask = np.array([1, 0, 1, 1], np.float32).reshape(4, 1, 1)
-    model = net.classifier(net.op("Relu", net.op("Mul", x, mask)))
-    channels = trace(model)
-    scores = taylor_scores(model, channels, samples(4))
-    assert scores[int(channels.groups()[0].units[1])] == 0
-    assert sum(score > 0 for score in scores.values()) >= 3
-
-
-def test_a_channel_with_small_weights_scores_least_by_weight() -> None:
-    net = Net()
-    model = net.classifier(net.conv(net.image(), 4))
-    weights = next(node for node in model.graph if node.op_type == "Conv").inputs[1]
-    assert weights is not None
-    assert weights.const_value is not None
-    array = weights.const_value.numpy().copy()
-    array[2] *= 0.01
-    weights.const_value = ir.tensor(array, name=weights.name)
-    channels = trace(model)
-    scores = l1_scores(channels)
-    units = channels.groups()[0].units
-    assert min(units, key=lambda unit: scores[int(unit)]) == units[2]
 
 
 def answers(model: ir.Model, tensors: list[Array]) -> Array:
