@@ -85,9 +85,13 @@ def _percentile(values: Array, low: float, high: float) -> tuple[float, float]:
 
 
 def _entropy(values: Array, low: float, high: float) -> tuple[float, float]:
-    """Chooses the clip whose 256 levels keep the histogram most like itself."""
+    """Chooses the clip whose 256 levels keep the histogram most like itself.
+
+    Without the zeros that a ReLU leaves: they are exact whatever the clip is, and a bin that holds
+    half of all values would outweigh all others.
+    """
     reach = max(-low, high)
-    counts, _ = np.histogram(np.abs(values), bins=_BINS, range=(0, reach))
+    counts, _ = np.histogram(np.abs(values[values != 0]), bins=_BINS, range=(0, reach))
     levels = LEVELS + 1 if low == 0 else (LEVELS + 1) // 2
     best, least = _BINS, np.inf
     for kept in range(levels, _BINS + 1, 16):
