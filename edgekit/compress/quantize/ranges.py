@@ -57,6 +57,8 @@ def scale_for(parts: Sequence[Observed], calibrator: Calibrator) -> Scale:
     if calibrator == "min-max":
         return _scale(low, high)
     values = np.concatenate([value for part in parts for value in part.values])
+    if not values.any():  # all but extremes that chance left out
+        return _scale(low, high)
     return _scale(*_CLIPPED[calibrator](values, low, high))
 
 
