@@ -17,13 +17,11 @@ from edgekit.array import Array
 from edgekit.compress.layers import Layer, linear_layers
 from edgekit.compress.progress import Progress
 from edgekit.graph.edit import set_constant
-from edgekit.graph.match import is_op
+from edgekit.graph.match import is_op, static_shape
 from edgekit.graph.observe import Observer
 
-_HOMOGENEOUS = (
-    "Relu", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Dropout",
-    "Identity",
-)  # fmt: skip
+_EACH_BY_ITSELF = ("Relu", "LeakyRelu", "Dropout", "Identity")
+_POOLS = ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")
 _LEAST = 1e-3
 """Channels smaller than this share of the largest count as that small: they may be all but dead."""
 
@@ -104,35 +102,64 @@ def _paths(model: ir.Model) -> list[_Path]:
     found: list[_Path] = []
     for layer in layers.values():
         ends: list[tuple[Layer, int]] = []
-        if _follow(layer.output, 0, layers, ends):
+        axis = _channel_axis(layer, layer.output)
+        if axis is not None and _follow(layer.output, axis, 0, layers, ends):
             found += [_Path(layer, consumer, start) for consumer, start in ends]
     return found
 
 
+def _channel_axis(layer: Layer, value: ir.Value) -> int | None:
+    """Which axis of what a layer reads or gives has its channels."""
+    if layer.is_conv:
+        return 1
+    return None if value.shape is None else len(value.shape) - 1
+
+
 def _follow(
-    value: ir.Value, start: int, layers: Mapping[ir.Node, Layer], ends: list[tuple[Layer, int]]
+    value: ir.Value,
+    axis: int,
+    start: int,
+    layers: Mapping[ir.Node, Layer],
+    ends: list[tuple[Layer, int]],
 ) -> bool:
-    """Collects the layers that read a value; whether nothing else does."""
+    """Collects the layers that read a value's channels as theirs; whether nothing else reads it."""
     if value.is_graph_output() or not value.uses():
         return False
     for node, index in value.uses():
         if node in layers:
-            if index != 0:
+            if index != 0 or _channel_axis(layers[node], value) != axis:
                 return False
             ends.append((layers[node], start))
-        elif is_op(node, *_HOMOGENEOUS):
-            if not _follow(node.outputs[0], start, layers, ends):
+            continue
+        offset = 0
+        if is_op(node, "Concat"):
+            before = _channels_before(node, index, axis)
+            if before is None:
                 return False
-        elif is_op(node, "Concat") and node.attributes["axis"].as_int() == 1:
-            before = [_channels(part) for part in node.inputs[:index]]
-            if None in before or [value] != [part for part in node.inputs if part is value]:
-                return False
-            offset = start + sum(width for width in before if width is not None)
-            if not _follow(node.outputs[0], offset, layers, ends):
-                return False
-        elif not (_flattens_single_pixels(node) and _follow(node.outputs[0], start, layers, ends)):
+            offset = before
+        elif not _keeps_channels(node, axis):
+            return False
+        if not _follow(node.outputs[0], axis, start + offset, layers, ends):
             return False
     return True
+
+
+def _keeps_channels(node: ir.Node, axis: int) -> bool:
+    """Whether a node gives each channel times a factor where it reads it times the factor."""
+    if is_op(node, *_EACH_BY_ITSELF):
+        return True
+    return axis == 1 and (is_op(node, *_POOLS) or _flattens_single_pixels(node))
+
+
+def _channels_before(concat: ir.Node, index: int, axis: int) -> int | None:
+    """Where an input's channels start in a Concat of channels that reads it once."""
+    value = concat.inputs[index]
+    if value is None or value.shape is None or list(concat.inputs).count(value) != 1:
+        return None
+    if concat.attributes["axis"].as_int() % len(value.shape) != axis:
+        return None
+    widths = [static_shape(part) for part in concat.inputs[:index]]
+    return None if None in widths else sum(shape[axis] for shape in widths if shape is not None)
 
 
 def _flattens_single_pixels(node: ir.Node) -> bool:
@@ -143,12 +170,6 @@ def _flattens_single_pixels(node: ir.Node) -> bool:
     if before is None or after is None or len(before) < 2 or len(after) < 2:
         return False
     return before[1] == after[1] and all(axis == 1 for axis in [*before[2:], *after[2:]])
-
-
-def _channels(value: ir.Value | None) -> int | None:
-    shape = None if value is None else value.shape
-    width = None if shape is None or len(shape) < 2 else shape[1]
-    return width if isinstance(width, int) else None
 
 
 def _after_activation(value: ir.Value) -> ir.Value:
