@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -47,6 +48,7 @@ def adapt(
     *,
     name: str,
     labels: Sequence[str],
+    file: Path | None = None,
     input_shape: Sequence[int] | None = None,
     progress: Progress,
 ) -> Adapted:
@@ -58,6 +60,7 @@ def adapt(
         recipe: what is known of it.
         name: what to call it, in the bundle and in errors.
         labels: one a class, or none.
+        file: where it came from; it is run from there, rather than from a copy in memory.
         input_shape: for a model with dynamic axes, the shape its input is to have.
         progress: hears what had to be found out.
 
@@ -66,7 +69,9 @@ def adapt(
         InputError: the data does not fit the model.
         ConfigError: the recipe and the model contradict each other.
     """
-    fed = feed(source, data, recipe, where=name, input_shape=input_shape, progress=progress)
+    fed = feed(
+        source, data, recipe, where=name, file=file, input_shape=input_shape, progress=progress
+    )
     model, original, task, samples = fed.model, fed.original, fed.task, fed.samples
     if task == "anomaly":
         raise UnsupportedModel(

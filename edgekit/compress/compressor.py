@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter
 
 import msgspec
+import onnx
 
 from edgekit import __version__
 from edgekit.bundle import (
@@ -33,7 +34,7 @@ from edgekit.compress.running import serialized
 from edgekit.compress.sensitivity import LayerSensitivity, sensitivities
 from edgekit.compress.steps import require_runnable
 from edgekit.compress.trained import TrainedModel
-from edgekit.compress.workbench import Made, Workbench, set_up
+from edgekit.compress.workbench import Made, Source, Workbench, set_up
 from edgekit.errors import GateMissed
 from edgekit.graph.load import load_onnx
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
@@ -121,7 +122,14 @@ def compress_trained(
     check_free(out, replace=replace)
     require_runnable(recipe.steps, where="recipe")
     started = perf_counter()
-    bench = set_up(trained, samples, recipe, original=original, source=source, progress=progress)
+    bench = set_up(
+        trained,
+        samples,
+        recipe,
+        original=original,
+        source=None if source is None else Source.of(source),
+        progress=progress,
+    )
     made = bench.make(recipe, progress=progress)
     return finish(bench, made, out=out, replace=replace, started=started, progress=progress)
 
@@ -146,18 +154,31 @@ def open_workbench(
         recipe,
         name=recipe.name or bundle_name(model.stem),
         labels=known,
+        file=model,
         input_shape=input_shape,
         progress=progress,
     )
+    size = _size_of(source, model)
     del source
     return set_up(
         adapted.trained,
         adapted.samples,
         recipe,
         original=adapted.original,
-        source=model.read_bytes(),
+        source=Source.of_file(model, size_bytes=size),
         progress=progress,
     )
+
+
+def _size_of(source: onnx.ModelProto, path: Path) -> int:
+    """The file's size, and that of the files beside it in which it keeps its weights."""
+    beside = sum(
+        int(entry.value)
+        for tensor in source.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "length"
+    )
+    return max(path.stat().st_size, source.ByteSize()) + beside
 
 
 def finish(

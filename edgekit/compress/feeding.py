@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ from edgekit.bundle.manifest import OutputKind, Task
 from edgekit.compress.answers import Candidate
 from edgekit.compress.conventions import find_convention, picture_rule
 from edgekit.compress.data import PictureFolder, Samples
+from edgekit.compress.dormant import DormantEngine
 from edgekit.compress.progress import Progress
 from edgekit.compress.recipe import InputRecipe, Recipe
 from edgekit.errors import InputError, UnsupportedModel
@@ -43,6 +45,7 @@ def feed(
     recipe: Recipe,
     *,
     where: str,
+    file: Path | None = None,
     input_shape: Sequence[int] | None = None,
     progress: Progress,
 ) -> Fed:
@@ -53,6 +56,7 @@ def feed(
         data: what it is for.
         recipe: what is known of it: its task, and how pictures become its input.
         where: what to call it in an error.
+        file: where it came from; it is run from there, rather than from a copy in memory.
         input_shape: for a model with dynamic axes, the shape its input is to have.
         progress: hears what had to be found out.
 
@@ -65,7 +69,7 @@ def feed(
     if len(model.graph.inputs) != 1:
         raise UnsupportedModel(f"{where}: has {len(model.graph.inputs)} inputs, not one")
     task = recipe.task or ("classification" if count_classes(model) else "raw")
-    original = _as_it_came(source, model, task)
+    original = _as_it_came(source, model, task, file)
     if isinstance(data, PictureFolder):
         original = fed_with_pictures(original, data, recipe.input, progress=progress)
         assert original.input.picture is not None
@@ -122,8 +126,12 @@ def _canonical(
     return canonical(source, where=where, input_shape=tuple(input_shape))
 
 
-def _as_it_came(source: onnx.ModelProto, model: ir.Model, task: Task) -> Candidate:
-    engine = OnnxRuntimeEngine(source.SerializeToString())
+def _as_it_came(
+    source: onnx.ModelProto, model: ir.Model, task: Task, file: Path | None
+) -> Candidate:
+    engine = DormantEngine(
+        lambda: OnnxRuntimeEngine(source.SerializeToString() if file is None else file)
+    )
     kind: OutputKind = "raw"
     if task == "classification":
         kind = "scores" if ends_in_probabilities(model) else "logits"

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from edgekit.array import Array
 from edgekit.bundle import travels_bytes
 from edgekit.compress.answers import Candidate, answers_to
+from edgekit.compress.dormant import give_memory_back
 from edgekit.compress.measure import Known
 from edgekit.compress.progress import Progress
 from edgekit.compress.statistics import divergence, same_answers
@@ -76,6 +77,7 @@ def run_steps(
     model = trained.model
     done = [_measured(model, trained, known, StepDone(do=START), progress)]
     for step in steps:
+        give_memory_back()
         started = perf_counter()
         model = do_step(step, model, tensors, where=trained.name, progress=progress)
         record = StepDone(

@@ -85,6 +85,7 @@ def apply_step(
         open_data(data),
         recipe,
         where=str(model),
+        file=model,
         input_shape=input_shape,
         progress=progress,
     )

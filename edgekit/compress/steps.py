@@ -26,10 +26,10 @@ class Quantize(_Step, frozen=True, kw_only=True, tag="quantize"):
     """Static INT8: see `edgekit.compress.quantize.quantize`."""
 
     size: Size | None = None
-    tune: Annotated[int, msgspec.Meta(ge=0)] = 0
-    price: Annotated[float, msgspec.Meta(ge=0)] = 1.0
+    price: Annotated[float, msgspec.Meta(ge=0)] = 0.7
     rounding: Literal["least-squares", "nearest"] = "least-squares"
-    calibrator: Literal["min-max", "percentile", "mse", "entropy"] = "min-max"
+    asymmetric: bool | None = None
+    calibrator: Literal["min-max", "percentile", "mse", "entropy"] | None = None
     equalization: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.5
     full_range: bool = False
     keep: dict[str, Precision] = {}

@@ -14,6 +14,7 @@ from edgekit.bundle import travels_bytes
 from edgekit.bundle.manifest import EngineName
 from edgekit.compress.answers import Candidate, answers_to, describer
 from edgekit.compress.data import Prepared, Samples
+from edgekit.compress.dormant import DormantEngine
 from edgekit.compress.gates import require_measurable
 from edgekit.compress.measure import Comparison, Known, Subject, compare
 from edgekit.compress.progress import Progress
@@ -66,6 +67,30 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Source:
+    """The file that a model came from."""
+
+    size_bytes: int
+    travels_bytes: int | None
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> "Source":
+        """The file with these bytes."""
+        travels = travels_bytes(data) if len(data) <= _SQUEEZED_UP_TO_BYTES else None
+        return cls(len(data), travels, hashlib.sha256(data).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path, *, size_bytes: int) -> "Source":
+        """A file that may keep weights beside it; `size_bytes` counts those too."""
+        if size_bytes <= _SQUEEZED_UP_TO_BYTES and size_bytes == path.stat().st_size:
+            return cls.of(path.read_bytes())
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(size_bytes, None, digest)
+
+
+@dataclass(frozen=True)
 class Workbench:
     """A model, its data, and what the original says of it.
 
@@ -94,6 +119,9 @@ class Workbench:
             EdgekitError: it cannot be done.
         """
         require_runnable(recipe.steps, where="recipe")
+        engine = self.original.candidate.engine
+        if isinstance(engine, DormantEngine):
+            engine.sleep()
         model, steps = run_steps(
             self.trained, recipe.steps, self.tensors, self.known, progress=progress
         )
@@ -111,7 +139,7 @@ def set_up(
     recipe: Recipe,
     *,
     original: Candidate | None,
-    source: bytes | None,
+    source: Source | None,
     progress: Progress,
 ) -> Workbench:
     """Asks the original about the samples, and says what is odd about its answers.
@@ -121,7 +149,7 @@ def set_up(
         samples: to calibrate on and to measure with.
         recipe: says how many samples calibrate, and what will be asked of the artifact.
         original: what to measure against; by default the float model.
-        source: the bytes of the file the model came from, if it came from one.
+        source: the file that the model came from, if it came from one.
         progress: shows how far this is, and hears the warnings.
 
     Raises:
@@ -134,8 +162,12 @@ def set_up(
         where="recipe",
     )
     _name_nodes(trained.model)
-    source = source or serialized(trained.model)
-    original = original or Candidate(OnnxRuntimeEngine(source), trained.input, trained.output)
+    source = source or Source.of(serialized(trained.model))
+    original = original or Candidate(
+        DormantEngine(lambda: OnnxRuntimeEngine(serialized(trained.model))),
+        trained.input,
+        trained.output,
+    )
     count = min(recipe.calibrate.samples, max(1, len(samples) // 2))
     calibrated, held_out = samples.split(count, seed=recipe.calibrate.seed)
     most = max(1, _ANSWERS_BYTES // (4 * original.answer(samples.data[0]).size))
@@ -156,8 +188,8 @@ def set_up(
         progress.say(f"warning: {warning}")
     return Workbench(
         trained=trained,
-        original=Subject(original, len(source), _travels_bytes(source)),
-        source_sha256=hashlib.sha256(source).hexdigest(),
+        original=Subject(original, source.size_bytes, source.travels_bytes),
+        source_sha256=source.sha256,
         known=Known(
             samples=samples,
             answers=answers,
@@ -216,10 +248,6 @@ def _require_same_signature(engine: Engine, trained: TrainedModel) -> None:
         )
     if trained.output.name not in [info.name for info in engine.outputs]:
         raise UnsupportedModel(f"{trained.name}: as TFLite it has no {trained.output.name!r}")
-
-
-def _travels_bytes(source: bytes) -> int | None:
-    return travels_bytes(source) if len(source) <= _SQUEEZED_UP_TO_BYTES else None
 
 
 def _ranges(original: Candidate, samples: Samples, chosen: Array) -> Array:

@@ -13,7 +13,8 @@ def of_rank(weights: Array, covariance: Array, importance: Array, rank: int) -> 
 
     The truncated singular value decomposition of the weights as they are seen through the inputs'
     covariance and the outputs' importance: errors of outputs count, not of weights (Zhang et al.,
-    2015, arXiv:1505.06798, section 2).
+    2015, arXiv:1505.06798, section 2). What comes between the factors has the variance 1 in every
+    channel, which is what loses least when all channels are rounded to one scale.
 
     Args:
         weights: float64 `[O, K]`.
@@ -25,6 +26,6 @@ def of_rank(weights: Array, covariance: Array, importance: Array, rank: int) -> 
     root = np.sqrt(np.maximum(values, _LEAST * float(values.mean()) + 1e-12))
     scale = np.sqrt(importance / importance.mean() + _LEAST_IMPORTANCE)[:, np.newaxis]
     left, gains, right = np.linalg.svd(scale * (weights @ basis * root), full_matrices=False)
-    outer = left[:, :rank] * np.sqrt(gains[:rank]) / scale
-    inner = (np.sqrt(gains[:rank, np.newaxis]) * right[:rank] / root) @ basis.T
+    outer = left[:, :rank] * gains[:rank] / scale
+    inner = (right[:rank] / root) @ basis.T
     return outer, inner

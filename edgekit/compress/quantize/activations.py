@@ -13,7 +13,14 @@ import onnx_ir as ir
 
 from edgekit.array import Array
 from edgekit.compress.progress import Progress
-from edgekit.compress.quantize.ranges import Calibrator, Observed, Scale, scale_for
+from edgekit.compress.quantize.ranges import (
+    CALIBRATORS,
+    Calibrator,
+    Observed,
+    Scale,
+    scale_for,
+)
+from edgekit.compress.sensitivity import answers_of, change_between
 from edgekit.graph.edit import add_initializer
 from edgekit.graph.match import constant, is_op, only_reader
 from edgekit.graph.observe import Observer
@@ -32,6 +39,7 @@ _SQUASHES = {
     "Tanh": Scale(1 / 128, 128),
 }
 _CLAMPS = ("Relu", "Clip")
+_ASKED = 40
 PIXELS = Scale(1.0, 0)
 """A picture's bytes are their own integers."""
 
@@ -106,6 +114,29 @@ def choose_scales(
         scale = given[0] if given else scale_for([ranges[name] for name in group], calibrator)
         scales |= dict.fromkeys(group, scale)
     return scales
+
+
+def best_calibrator(
+    model: ir.Model,
+    plan: Plan,
+    ranges: Mapping[str, Observed],
+    tensors: Sequence[Array],
+    *,
+    progress: Progress,
+) -> Calibrator:
+    """The calibrator under which quantised activations alone change the answer least.
+
+    None is best everywhere: nets whose largest activations carry the answer want all of the
+    range, others lose to rare outliers.
+    """
+    asked = tensors[:: max(1, len(tensors) // _ASKED)]
+    was = answers_of(model, asked)
+    change: dict[Calibrator, float] = {}
+    for calibrator in progress.track(CALIBRATORS, "choosing ranges", total=len(CALIBRATORS)):
+        tried = model.clone()
+        insert_scales(tried, plan, choose_scales(plan, ranges, calibrator))
+        change[calibrator] = change_between(was, answers_of(tried, asked))
+    return min(change, key=lambda calibrator: change[calibrator])
 
 
 def insert_scales(model: ir.Model, plan: Plan, scales: Mapping[str, Scale]) -> None:

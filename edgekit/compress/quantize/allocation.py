@@ -57,6 +57,10 @@ class Allocation:
         finest = max(float(np.abs(self.matrices[name]).max()), 1e-12) / self.limit
         return max(float(np.sqrt(level / self.costs[name])), finest)
 
+    def is_finest(self, level: float) -> bool:
+        """Whether no layer can have a finer step."""
+        return all(self.step(name, level) == self.step(name, 0.0) for name in self.costs)
+
     def bytes_at(self, level: float) -> float:
         """About how many bytes the weights will have."""
         return sum(

@@ -10,6 +10,8 @@ from edgekit.array import Array
 
 Calibrator = Literal["mse", "min-max", "percentile", "entropy"]
 
+CALIBRATORS: tuple[Calibrator, ...] = ("min-max", "percentile", "mse")
+
 LEVELS = 255
 _KEPT = 2048
 """How many values of one tensor are kept of each sample, besides its extremes."""

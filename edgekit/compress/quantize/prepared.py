@@ -1,0 +1,120 @@
+"""A model whose activations are quantised: what is the same however its weights are rounded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from edgekit.array import Array
+from edgekit.compress.layers import linear_layers
+from edgekit.compress.progress import Progress
+from edgekit.compress.quantize.activations import (
+    best_calibrator,
+    choose_scales,
+    insert_scales,
+    observe_ranges,
+    plan_activations,
+)
+from edgekit.compress.quantize.equalize import channel_peaks, equalize
+from edgekit.compress.quantize.ranges import Calibrator
+from edgekit.compress.quantize.rounding import entropy_bytes
+from edgekit.compress.quantize.storage import store_weights
+from edgekit.compress.quantize.weights import Rounded, Rule, round_weights
+from edgekit.compress.sensitivity import answers_of, change_between
+from edgekit.errors import UnsupportedModel
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A model with rounded weights that are still floats.
+
+    Attributes:
+        model: the draft.
+        rounded: the integers that its weights are, by layer name.
+    """
+
+    model: ir.Model
+    rounded: Mapping[str, Rounded]
+
+    @property
+    def entropy(self) -> float:
+        """What the integers take by their frequencies, in bytes."""
+        return sum(entropy_bytes(layer.integers) for layer in self.rounded.values())
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model with quantised activations and float weights.
+
+    Attributes:
+        original: the float model, its channels equalised.
+        model: the same with Quantize/Dequantize pairs.
+        inputs: the scale of what each layer to round reads, by the layer's name.
+    """
+
+    original: ir.Model
+    model: ir.Model
+    inputs: Mapping[str, float]
+
+    def draft(self, rule: Rule, tensors: Sequence[Array], progress: Progress) -> Draft:
+        """Rounds the weights."""
+        model = self.model.clone()
+        rounded = round_weights(
+            model, self.original, tensors, rule, names=tuple(self.inputs), progress=progress
+        )
+        return Draft(model, rounded)
+
+    def finished(self, draft: Draft) -> ir.Model:
+        """A draft with its weights as integers."""
+        made = draft.model.clone()
+        store_weights(made, draft.rounded, self.inputs)
+        return made
+
+    def change(self, draft: Draft, tensors: Sequence[Array]) -> float:
+        """What a draft does to the answer, as `change_between` measures it."""
+        return change_between(answers_of(self.original, tensors), answers_of(draft.model, tensors))
+
+
+def prepare_model(
+    model: ir.Model,
+    tensors: Sequence[Array],
+    *,
+    keep: frozenset[str],
+    calibrator: Calibrator | None,
+    equalization: float,
+    seed: int,
+    progress: Progress,
+) -> Prepared:
+    """Equalises channels and quantises activations; see `quantize` for the settings.
+
+    Raises:
+        UnsupportedModel: there is no layer to quantise, or `keep` names one that is not there.
+    """
+    original = model.clone()
+    name_nodes(original)
+    unknown = sorted(keep - {layer.name for layer in linear_layers(original)})
+    if unknown:
+        raise UnsupportedModel(f"has no layer {unknown[0]!r} to keep")
+    if equalization:
+        equalize(original, channel_peaks(original, tensors, progress), strength=equalization)
+    quantized = original.clone()
+    plan = plan_activations(quantized, keep=keep)
+    layers = [layer for layer in linear_layers(quantized) if layer.node.name in plan.nodes]
+    if not layers:
+        raise UnsupportedModel("has no layer with constant weights to quantise")
+    ranges = observe_ranges(quantized, plan, tensors, progress=progress, seed=seed)
+    if calibrator is None:
+        calibrator = best_calibrator(quantized, plan, ranges, tensors, progress=progress)
+    scales = choose_scales(plan, ranges, calibrator)
+    inputs = {layer.name: scales[str(layer.input.name)].scale for layer in layers}
+    insert_scales(quantized, plan, scales)
+    return Prepared(original, quantized, inputs)
+
+
+def name_nodes(model: ir.Model) -> None:
+    """Gives every node a name, by its first output, so that plans can speak of it."""
+    taken: set[str] = set()
+    for node in model.graph:
+        if not node.name or node.name in taken:
+            node.name = str(node.outputs[0].name)
+        taken.add(node.name)

@@ -1,0 +1,71 @@
+"""The ways in which a layer's weights become integers."""
+
+import numpy as np
+
+from edgekit.array import Array
+from edgekit.compress.layers import Layer
+from edgekit.compress.quantize.allocation import Allocation, uniform_steps
+from edgekit.compress.quantize.gram import Gram
+from edgekit.compress.quantize.rounding import every_level, round_least_squares, round_nearest
+from edgekit.compress.quantize.storage import levels_that_travel
+from edgekit.compress.quantize.weights import Rounded, Rule, per_channel_steps
+
+
+def nearest(*, limit: int) -> Rule:
+    """A step for each output channel, and each weight rounded by itself."""
+    levels = every_level(limit)
+
+    def rule(layer: Layer, gram: Gram) -> Rounded:
+        matrix = layer.matrix()
+        steps = per_channel_steps(matrix, limit=limit)
+        return Rounded(round_nearest(matrix / _by_row(matrix, steps), levels), steps, levels)
+
+    return rule
+
+
+def least_squares(*, limit: int, asymmetric: bool) -> Rule:
+    """A step for each output channel, as fine as its largest weight allows.
+
+    Args:
+        limit: the largest integer.
+        asymmetric: whether the weights also make good what the layers before did to the input.
+    """
+    levels = every_level(limit)
+
+    def rule(layer: Layer, gram: Gram) -> Rounded:
+        matrix = layer.matrix()
+        steps = per_channel_steps(matrix, limit=limit)
+        target = gram.target(matrix) if asymmetric else matrix
+        return Rounded(_rounded(target / _by_row(matrix, steps), gram, levels), steps, levels)
+
+    return rule
+
+
+def priced(allocation: Allocation, level: float, *, price: float, asymmetric: bool) -> Rule:
+    """One step for the whole layer, by what its errors cost; and a price on every bit.
+
+    Args:
+        allocation: what the layers' steps cost.
+        level: of cost, which gives each layer its step.
+        price: of a bit; 1 is what a uniform quantiser pays at high rate.
+        asymmetric: whether the weights also make good what the layers before did to the input.
+    """
+
+    def rule(layer: Layer, gram: Gram) -> Rounded:
+        step = allocation.step(layer.name, level)
+        matrix = layer.matrix()
+        scaled = (gram.target(matrix) if asymmetric else matrix) / step
+        levels = levels_that_travel(scaled, limit=allocation.limit)
+        integers = _rounded(scaled, gram, levels, price=price)
+        return Rounded(integers, uniform_steps(layer, step), levels)
+
+    return rule
+
+
+def _rounded(scaled: Array, gram: Gram, levels: Array, *, price: float = 0.0) -> Array:
+    groups = zip(scaled, gram.damped(), strict=True)
+    return np.stack([round_least_squares(rows, cov, levels, price=price) for rows, cov in groups])
+
+
+def _by_row(matrix: Array, steps: Array) -> Array:
+    return steps.reshape(*matrix.shape[:2], 1)
