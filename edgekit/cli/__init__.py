@@ -19,6 +19,7 @@ COMMANDS = {
     "predict": "edgekit.cli.predict:predict",
     "prune-channels": "edgekit.cli.step:prune_channels",
     "quantize": "edgekit.cli.step:quantize",
+    "slim": "edgekit.cli.step:slim",
 }
 _WORKSTATION = (
     "jinja2",

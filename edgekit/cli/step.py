@@ -1,4 +1,4 @@
-"""`edgekit quantize`, `edgekit prune-channels`, ...: a command for each step of a recipe."""
+"""`edgekit quantize`, `edgekit slim`, ...: a command for each step of a recipe."""
 
 from functools import partial
 from pathlib import Path
@@ -92,3 +92,4 @@ def _run(
 
 quantize = step_command("quantize", "Turn one ONNX file's arithmetic into 8-bit integers.")
 prune_channels = step_command("prune-channels", "Cut channels that matter little off an ONNX file.")
+slim = step_command("slim", "Let one ONNX file need fewer multiply-accumulates.")

@@ -36,11 +36,18 @@ class Quantize(_Step, frozen=True, kw_only=True, tag="quantize"):
     seed: int = 0
 
 
-class PruneChannels(_Step, frozen=True, kw_only=True, tag="prune-channels"):
-    """Channels that matter little leave the graph: see `edgekit.compress.prune`."""
+class Slim(_Step, frozen=True, kw_only=True, tag="slim"):
+    """Fewer multiply-accumulates by whatever costs least: see `edgekit.compress.slim.slim`."""
 
     keep_macs: Share = 0.66
-    criterion: Literal["hessian", "taylor", "l1"] = "hessian"
+    multiple: Annotated[int, msgspec.Meta(ge=1)] = 8
+
+
+class PruneChannels(_Step, frozen=True, kw_only=True, tag="prune-channels"):
+    """Fewer channels: see `edgekit.compress.slim.prune_channels`."""
+
+    keep_macs: Share = 0.66
+    multiple: Annotated[int, msgspec.Meta(ge=1)] = 8
 
 
 class Distill(_Step, frozen=True, kw_only=True, tag="distill"):
@@ -58,11 +65,12 @@ class FineTune(_Step, frozen=True, kw_only=True, tag="finetune"):
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 1e-3
 
 
-Step = Quantize | PruneChannels | Distill | FineTune
+Step = Quantize | Slim | PruneChannels | Distill | FineTune
 
 _FUNCTIONS: dict[type[Step], str] = {
     Quantize: "edgekit.compress.quantize:quantize",
-    PruneChannels: "edgekit.compress.prune:prune_channels",
+    Slim: "edgekit.compress.slim:slim",
+    PruneChannels: "edgekit.compress.slim:prune_channels",
 }
 
 

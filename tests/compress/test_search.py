@@ -14,7 +14,7 @@ from edgekit.compress.search.plan import Steps, plan
 from edgekit.compress.search.searching import named
 from edgekit.compress.sensitivity import LayerSensitivity
 from edgekit.compress.statistics import Difference
-from edgekit.compress.steps import PruneChannels, Quantize, size_in_bytes
+from edgekit.compress.steps import Quantize, Slim, size_in_bytes
 from edgekit.errors import GateMissed
 from tests.samples import conv_net, pictures, save
 
@@ -31,7 +31,7 @@ def model_of_a_net(steps: Steps) -> Result:
     """A net whose divergence doubles with every sixth less of its bytes."""
     size, latency, kl = float(INT8), 0.5, 0.008
     for step in steps:
-        if isinstance(step, PruneChannels):
+        if isinstance(step, Slim):
             size, latency, kl = size * step.keep_macs, latency * step.keep_macs, kl + 0.02
         if isinstance(step, Quantize) and step.size is not None:
             wanted = size_in_bytes(step.size)

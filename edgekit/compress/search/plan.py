@@ -10,7 +10,7 @@ from math import sqrt
 
 from edgekit.compress.search.goals import Goals, Result
 from edgekit.compress.sensitivity import LayerSensitivity
-from edgekit.compress.steps import PruneChannels, Quantize, Step
+from edgekit.compress.steps import Quantize, Slim, Step
 
 Steps = tuple[Step, ...]
 Plan = Generator[Steps, Result | None, None]
@@ -75,7 +75,7 @@ def _pruning(goals: Goals, int8: Result) -> Generator[Steps, Result | None, Step
         share *= 0.95 * goals.latency / latency
         if share < _LEAST_MACS:
             break
-        steps = (PruneChannels(keep_macs=round(share, 3)),)
+        steps = (Slim(keep_macs=round(share, 3)),)
         result = yield (*steps, Quantize())
         if result is None or goals.is_fast(result):
             break
@@ -111,11 +111,11 @@ def _sized_after_pruning(goals: Goals) -> Plan:
     """Whether fewer weights of more bits do better than more weights of fewer."""
     assert goals.size_bytes is not None
     if can_size():
-        yield sized((PruneChannels(keep_macs=0.8),), _TARGET * goals.size_bytes)
+        yield sized((Slim(keep_macs=0.8),), _TARGET * goals.size_bytes)
         return
-    int8 = yield (PruneChannels(keep_macs=0.66), Quantize())
+    int8 = yield (Slim(keep_macs=0.66), Quantize())
     if int8 is not None and not goals.is_small(int8):
-        yield (PruneChannels(keep_macs=0.5), Quantize())
+        yield (Slim(keep_macs=0.5), Quantize())
 
 
 _TARGET = 0.99
