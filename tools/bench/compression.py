@@ -92,7 +92,7 @@ def _compare(net: Net, tools: tuple[str, ...], folder: Path) -> None:
             click.echo(reference.measure(peer.title, candidate, out, taken, progress))
         except (LeftOut, EdgekitError) as error:
             click.echo(left_out(peer.title, str(error)))
-    for number, (title, recipe) in enumerate(compression_ours.RECIPES):
+    for number, (title, recipe) in enumerate(compression_ours.recipes_for(net.name)):
         if is_wanted(title):
             _ours(net, title, recipe, folder / f"ours-{number}", reference, progress)
 

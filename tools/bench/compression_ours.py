@@ -10,26 +10,39 @@ from tools.bench.compression_nets import Net
 from tools.bench.compression_peers import Taken, taken_by
 from tools.bench.peers.job import measured
 
-RECIPES: tuple[tuple[str, str], ...] = (
-    (
-        "edgekit, INT8",
-        """
-        formats = ["onnx", "tflite"]
-        [[steps]]
-        do = "quantize"
-        """,
-    ),
-    (
-        "edgekit, INT8, all 8 bits of the weights",
-        """
-        formats = ["onnx", "tflite"]
-        [[steps]]
-        do = "quantize"
-        full_range = true
-        """,
-    ),
-)
-"""What to call each row, and the recipe in TOML, less what the net says of itself."""
+_INT8 = """
+formats = ["onnx", "tflite"]
+[[steps]]
+do = "quantize"
+"""
+_FULL_RANGE = _INT8 + "full_range = true\n"
+_SLIM = """
+formats = ["onnx", "tflite"]
+[[steps]]
+do = "slim"
+keep_macs = 0.66
+[[steps]]
+do = "quantize"
+"""
+_SIZES = {
+    "squeezenet": ("640 kB", "560 kB", "481280 B"),
+    "resnet8-cifar10": ("50 kB", "35 kB"),
+    "autoencoder-ad01": ("120 kB",),
+}
+
+
+def recipes_for(net: str) -> tuple[tuple[str, str], ...]:
+    """What to call each row of a net, and the recipe in TOML, less what the net says of itself."""
+    sized = [
+        (f"edgekit, INT8 in {size}", f'{_FULL_RANGE}size = "{size}"\n')
+        for size in _SIZES.get(net, ())
+    ]
+    return (
+        ("edgekit, INT8", _INT8),
+        ("edgekit, INT8, all 8 bits of the weights", _FULL_RANGE),
+        *sized,
+        ("edgekit, slimmed to 66 % of the MACs, INT8", _SLIM),
+    )
 
 
 class _Order(msgspec.Struct):
