@@ -178,7 +178,8 @@ def _size_of(source: onnx.ModelProto, path: Path) -> int:
         for entry in tensor.external_data
         if entry.key == "length"
     )
-    return max(path.stat().st_size, source.ByteSize()) + beside
+    in_memory: int = source.ByteSize()
+    return max(path.stat().st_size, in_memory) + beside
 
 
 def finish(
