@@ -11,6 +11,7 @@ from edgekit.bundle.writing import travels_bytes
 from edgekit.compress.progress import Progress, Silent
 from edgekit.compress.quantize.allocation import allocate
 from edgekit.compress.quantize.half import store_in_half
+from edgekit.compress.quantize.islands import shield_float_layers
 from edgekit.compress.quantize.prepared import Prepared, prepare_model
 from edgekit.compress.quantize.ranges import Calibrator
 from edgekit.compress.quantize.rules import least_squares, nearest, priced
@@ -25,9 +26,9 @@ _GRAPH_BYTES = 6_000
 """About what a file has besides weights, before the first is written."""
 _ATTEMPTS = 4
 _NEAR = 0.985
-_TRIED = 24
+_TRIED = 50
 """How many samples each way of rounding is fitted to, and as many others it is judged by."""
-_CLEARLY = 0.75
+_CLEARLY = 0.9
 """A few samples say little: only a change so much smaller counts as better."""
 
 
@@ -103,6 +104,7 @@ def quantize(
     for name, precision in keep.items():
         if precision == "fp16":
             store_in_half(made, name)
+    shield_float_layers(made)
     return made
 
 
