@@ -143,14 +143,19 @@ def layer_named(model: ir.Model, name: str) -> Layer:
 
 def _layers(model: ir.Model) -> Iterator[Layer]:
     for node in model.graph:
-        if not is_op(node, "Conv", "Gemm", "MatMul"):
-            continue
-        weights = constant(node.inputs[1])
-        if weights is None or node.inputs[0] is None or not _is_matrix(node, weights):
-            continue
-        layer = Layer(node, node.inputs[0], node.outputs[0])
-        if _adds_a_vector(layer):
-            yield layer
+        if is_layer(node):
+            assert node.inputs[0] is not None
+            yield Layer(node, node.inputs[0], node.outputs[0])
+
+
+def is_layer(node: ir.Node) -> bool:
+    """Whether a node is a linear layer whose weights and bias are constant."""
+    if not is_op(node, "Conv", "Gemm", "MatMul"):
+        return False
+    weights, value = constant(node.inputs[1]), node.inputs[0]
+    if weights is None or value is None or not _is_matrix(node, weights):
+        return False
+    return _adds_a_vector(Layer(node, value, node.outputs[0]))
 
 
 def _adds_a_vector(layer: Layer) -> bool:

@@ -5,13 +5,14 @@ QuantizeLinear) and what TFLite's kernels demand: a Concat's inputs share one sc
 only move values keep theirs, and squashing functions have the scale that their range implies.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
+from edgekit.compress.layers import is_layer
 from edgekit.compress.progress import Progress
 from edgekit.compress.quantize.ranges import (
     CALIBRATORS,
@@ -22,16 +23,15 @@ from edgekit.compress.quantize.ranges import (
 )
 from edgekit.compress.sensitivity import answers_of, change_between
 from edgekit.graph.edit import add_initializer
-from edgekit.graph.match import constant, is_op, only_reader
+from edgekit.graph.match import constant, input_of, is_op, only_reader, string_of
 from edgekit.graph.observe import Observer
 
-_ARITHMETIC = (
-    "Add", "Conv", "ConvTranspose", "Gemm", "GlobalAveragePool", "LeakyRelu",
-    "MatMul", "Mul", "Sub",
-)  # fmt: skip
-_MOVES = (
-    "AveragePool", "Concat", "DepthToSpace", "Flatten", "GlobalMaxPool", "MaxPool", "Reshape",
-    "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+_LAYERS = ("Conv", "Gemm", "MatMul")
+_ARITHMETIC = (*_LAYERS, "Add", "GlobalAveragePool", "LeakyRelu", "Mul", "Sub")
+_POOLS = ("AveragePool", "GlobalMaxPool", "MaxPool")
+_REARRANGES = (
+    "Concat", "DepthToSpace", "Flatten", "Reshape", "Slice", "Split", "Squeeze", "Transpose",
+    "Unsqueeze",
 )  # fmt: skip
 _SQUASHES = {
     "Sigmoid": Scale(1 / 256, 0),
@@ -51,12 +51,19 @@ class Plan:
     Attributes:
         groups: names of values that share one scale, in the order of the graph.
         fixed: the scale of values whose scale is given by what makes them.
+        clamped: the least and the greatest that the last part of integer arithmetic lets through,
+            by the name of what it gives.
         nodes: the names of the nodes that will compute with integers.
     """
 
     groups: tuple[tuple[str, ...], ...]
     fixed: Mapping[str, Scale]
+    clamped: Mapping[str, tuple[float, float]]
     nodes: frozenset[str | None]
+
+
+Scales = Mapping[str, tuple[Scale, ...]]
+"""By a value's name the scales it has one after another: who reads it reads it at the last."""
 
 
 def plan_activations(model: ir.Model, *, keep: frozenset[str] = frozenset()) -> Plan:
@@ -69,24 +76,29 @@ def plan_activations(model: ir.Model, *, keep: frozenset[str] = frozenset()) -> 
     pixels = pixels_as_float(model)
     groups = _Groups()
     fixed: dict[str, Scale] = {}
+    clamped: dict[str, tuple[float, float]] = {}
     nodes: set[str | None] = set()
     for node in model.graph:
-        if node.name in keep or not _becomes_integer(node, groups):
+        is_part = _is_part_of(node, nodes)
+        if node.name in keep or not (is_part or _becomes_integer(node, groups)):
             continue
         nodes.add(node.name)
         reads = [value for value in node.inputs if _is_float(value) and constant(value) is None]
-        gives = [] if _is_clamped(node) else [value for value in node.outputs if _is_float(value)]
-        if is_op(node, *_CLAMPS) and _clamps(node):
+        gives = [value for value in node.outputs if _is_float(value)]
+        if is_part:
             reads = []
+            clamped[_name(node.outputs[0])] = _bounds(node)
+        if _is_clamped(node) or _gives_logits(node):
+            gives = []
         for value in [*reads, *gives]:
             groups.add(_name(value))
-        if is_op(node, *_MOVES):
+        if _moves(node):
             groups.join([_name(value) for value in [*reads, *gives]])
         if node.op_type in _SQUASHES:
             fixed[_name(node.outputs[0])] = _SQUASHES[node.op_type]
     if pixels is not None and pixels in groups:
         fixed[pixels] = PIXELS
-    return Plan(groups.all(), fixed, frozenset(nodes))
+    return Plan(groups.all(), fixed, clamped, frozenset(nodes))
 
 
 def observe_ranges(
@@ -104,15 +116,24 @@ def observe_ranges(
     return ranges
 
 
-def choose_scales(
-    plan: Plan, ranges: Mapping[str, Observed], calibrator: Calibrator
-) -> dict[str, Scale]:
-    """A scale for each planned value; members of a group get the same."""
-    scales: dict[str, Scale] = {}
+def choose_scales(plan: Plan, ranges: Mapping[str, Observed], calibrator: Calibrator) -> Scales:
+    """The scales of each planned value; members of a group have the same last one.
+
+    One that what makes a value implies is taken where it holds all that the group was seen to be.
+    A clamped value has a scale of its own before that of its group where it needs one: engines
+    fuse a Relu or Clip into the layer before it only if the scale goes no further than it does.
+    """
+    scales: dict[str, tuple[Scale, ...]] = {}
     for group in plan.groups:
-        given = [plan.fixed[name] for name in group if name in plan.fixed]
-        scale = given[0] if given else scale_for([ranges[name] for name in group], calibrator)
-        scales |= dict.fromkeys(group, scale)
+        seen = [ranges[name] for name in group]
+        implied = {plan.fixed[name] for name in group if name in plan.fixed}
+        fitting = [scale for scale in implied if all(scale.holds(part) for part in seen)]
+        scale = fitting[0] if len(fitting) == 1 else scale_for(seen, calibrator)
+        for name in group:
+            own, bounds = scale, plan.clamped.get(name)
+            if bounds is not None and not scale.is_within(*bounds):
+                own = scale_for([ranges[name]], calibrator)
+            scales[name] = (scale,) if own == scale else (own, scale)
     return scales
 
 
@@ -139,7 +160,7 @@ def best_calibrator(
     return min(change, key=lambda calibrator: change[calibrator])
 
 
-def insert_scales(model: ir.Model, plan: Plan, scales: Mapping[str, Scale]) -> None:
+def insert_scales(model: ir.Model, plan: Plan, scales: Scales) -> None:
     """Writes the Quantize/Dequantize pairs in place; weights stay in float."""
     constants: dict[tuple[str, float], ir.Value] = {}
 
@@ -156,7 +177,7 @@ def insert_scales(model: ir.Model, plan: Plan, scales: Mapping[str, Scale]) -> N
 
     values = {str(value.name): value for value in _values(model)}
     pixels = pixels_as_float(model)
-    for name, scale in scales.items():
+    for name, chain in scales.items():
         value = values[name]
         producer = value.producer()
         made_by_integers = producer is not None and producer.name in plan.nodes
@@ -165,27 +186,33 @@ def insert_scales(model: ir.Model, plan: Plan, scales: Mapping[str, Scale]) -> N
             for node, index in value.uses()
             if made_by_integers or node.name in plan.nodes
         ]
-        if name == pixels:
-            assert producer is not None
-            assert producer.inputs[0] is not None
-            integers = producer.inputs[0]
+        is_pixels = name == pixels and chain == (PIXELS,)
+        if is_pixels:
             readers = list(value.uses())
-        else:
-            quantize = ir.node("QuantizeLinear", [value, *parameters(scale)])
-            quantize.outputs[0].name = f"{name}_quantized"
-            _insert_behind(model, value, quantize)
-            integers = quantize.outputs[0]
-        dequantize = ir.node("DequantizeLinear", [integers, *parameters(scale)])
-        dequantize.outputs[0].name = f"{name}_dequantized"
-        dequantize.outputs[0].shape, dequantize.outputs[0].type = value.shape, value.type
-        _insert_behind(model, integers, dequantize)
+        restored = value
+        for place, scale in enumerate(chain):
+            part = f"{name}_{place}" if place else name
+            if is_pixels:
+                assert producer is not None
+                assert producer.inputs[0] is not None
+                integers = producer.inputs[0]
+            else:
+                quantize = ir.node("QuantizeLinear", [restored, *parameters(scale)])
+                quantize.outputs[0].name = f"{part}_quantized"
+                _insert_behind(model, restored, quantize)
+                integers = quantize.outputs[0]
+            dequantize = ir.node("DequantizeLinear", [integers, *parameters(scale)])
+            restored = dequantize.outputs[0]
+            restored.name = f"{part}_dequantized"
+            restored.shape, restored.type = value.shape, value.type
+            _insert_behind(model, integers, dequantize)
         for node, index in readers:
-            node.replace_input_with(index, dequantize.outputs[0])
-        if name == pixels:
+            node.replace_input_with(index, restored)
+        if is_pixels:
             assert producer is not None
             model.graph.remove(producer, safe=True)
         elif value.is_graph_output() and made_by_integers:
-            _make_public(model, value, dequantize.outputs[0])
+            _make_public(model, value, restored)
 
 
 def pixels_as_float(model: ir.Model) -> str | None:
@@ -202,47 +229,71 @@ def pixels_as_float(model: ir.Model) -> str | None:
 def _becomes_integer(node: ir.Node, groups: "_Groups") -> bool:
     if not _is_float(node.outputs[0]):
         return False
-    if is_op(node, "Conv", "ConvTranspose", "Gemm", "MatMul"):
-        return constant(node.inputs[1]) is not None
+    if is_op(node, *_LAYERS):
+        return is_layer(node)
     if _is_last_word(node.outputs[0]):
         return False
-    if is_op(node, *_CLAMPS):
-        return _clamps(node) or _name(node.inputs[0]) in groups
-    if is_op(node, *_ARITHMETIC):
-        return any(_name(value) in groups or _clamped_in(value, groups) for value in node.inputs)
-    if is_op(node, *_MOVES):
-        return _name(node.inputs[0]) in groups
-    return is_op(node, *_SQUASHES) and _name(node.inputs[0]) in groups
+    if is_op(node, *_ARITHMETIC, *_SQUASHES, *_CLAMPS) or _moves(node):
+        return any(_name(value) in groups for value in node.inputs)
+    return False
+
+
+def _moves(node: ir.Node) -> bool:
+    """Whether what a node gives is among what it reads, or a mean of it: the scale stays."""
+    if is_op(node, "Resize"):
+        return string_of(node, "mode", "nearest") == "nearest"
+    return is_op(node, *_POOLS, *_REARRANGES)
 
 
 def _is_last_word(value: ir.Value) -> bool:
     """Whether nothing but reshaping and squashing separates a value from the model's outputs.
 
-    Answers keep their resolution: 256 levels of a logit are coarse, and cost nothing to avoid.
+    Answers keep their resolution: of a thousand classes, the best two are often on one of 256
+    levels.
     """
     if value.is_graph_output():
         return True
     readers = [node for node, _ in value.uses()]
-    return all(is_op(node, *_MOVES, *_SQUASHES, "LogSoftmax") for node in readers) and all(
-        _is_last_word(node.outputs[0]) for node in readers
+    return all(
+        is_op(node, *_REARRANGES, *_SQUASHES, "LogSoftmax") and _is_last_word(node.outputs[0])
+        for node in readers
     )
 
 
-def _clamps(node: ir.Node) -> bool:
-    """Whether a Relu or Clip alone reads arithmetic, and so is part of it."""
-    before = node.inputs[0].producer() if node.inputs[0] is not None else None
-    return before is not None and is_op(before, *_ARITHMETIC) and _is_clamped(before)
+def _gives_logits(node: ir.Node) -> bool:
+    """Whether a dense layer says the last word: engines give its sums of integers as floats.
+
+    Of a Conv they do not, and would compute it in float.
+    """
+    return is_op(node, "Gemm", "MatMul") and _is_last_word(_clamped(node))
+
+
+def _is_part_of(node: ir.Node, nodes: Container[str | None]) -> bool:
+    """Whether a Relu or Clip alone reads integer arithmetic, and so is part of it."""
+    value = node.inputs[0] if is_op(node, *_CLAMPS) else None
+    before = None if value is None else value.producer()
+    if before is None or before.name not in nodes or not _is_clamped(before):
+        return False
+    return is_op(before, "Conv") or not _is_last_word(node.outputs[0])
+
+
+def _bounds(node: ir.Node) -> tuple[float, float]:
+    """What a Relu or Clip lets through, as far as that is constant."""
+    if is_op(node, "Relu"):
+        return 0.0, np.inf
+    low, high = (constant(input_of(node, index)) for index in (1, 2))
+    return -np.inf if low is None else float(low), np.inf if high is None else float(high)
 
 
 def _is_clamped(node: ir.Node) -> bool:
-    if not is_op(node, *_ARITHMETIC):
-        return False
+    return is_op(node, *_ARITHMETIC) and _clamped(node) is not node.outputs[0]
+
+
+def _clamped(node: ir.Node) -> ir.Value:
+    """What a node gives after the Relu or Clip that alone reads it, if there is one."""
     reader = only_reader(node.outputs[0])
-    return reader is not None and is_op(reader, *_CLAMPS)
-
-
-def _clamped_in(value: ir.Value | None, groups: "_Groups") -> bool:
-    return value is not None and _name(value) in groups
+    is_clamped = reader is not None and is_op(reader, *_CLAMPS)
+    return reader.outputs[0] if reader is not None and is_clamped else node.outputs[0]
 
 
 def _is_float(value: ir.Value | None) -> bool:

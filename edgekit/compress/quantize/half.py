@@ -16,10 +16,11 @@ def store_in_half(model: ir.Model, name: str) -> None:
         name: of the layer.
 
     Raises:
-        UnsupportedModel: a weight is beyond float16's range.
+        UnsupportedModel: there is no such layer, or a weight is beyond float16's range.
     """
     layer = layer_named(model, name)
-    half = layer.weights.astype(np.float16)
+    with np.errstate(over="ignore"):
+        half = layer.weights.astype(np.float16)
     if not np.isfinite(half).all():
         raise UnsupportedModel(f"the weights of {name!r} are beyond float16; keep it in fp32")
     set_constant(model, layer.node, 1, half, dtype=np.float16)

@@ -106,7 +106,7 @@ def prepare_model(
     if calibrator is None:
         calibrator = best_calibrator(quantized, plan, ranges, tensors, progress=progress)
     scales = choose_scales(plan, ranges, calibrator)
-    inputs = {layer.name: scales[str(layer.input.name)].scale for layer in layers}
+    inputs = {layer.name: scales[str(layer.input.name)][-1].scale for layer in layers}
     insert_scales(quantized, plan, scales)
     return Prepared(original, quantized, inputs)
 

@@ -27,6 +27,16 @@ class Scale:
     scale: float
     zero_point: int
 
+    def holds(self, seen: "Observed") -> bool:
+        """Whether all that was seen is less than an integer beyond the ends."""
+        lowest, highest = -self.zero_point - 1, LEVELS - self.zero_point + 1
+        return lowest * self.scale < seen.low and seen.high < highest * self.scale + 1e-9
+
+    def is_within(self, low: float, high: float) -> bool:
+        """Whether clamping to a range leaves all 256 integers as they are."""
+        lowest, highest = np.rint(np.array([low, high]) / self.scale) + self.zero_point
+        return bool(lowest <= 0 and highest >= LEVELS)
+
 
 @dataclass
 class Observed:

@@ -22,6 +22,8 @@ PACKED_LEVELS = 16
 _WORTH_PACKING = 4096
 """Smaller layers are stored plainly: the nodes that unpack them take room too."""
 
+_MOST_BIAS = 2**30
+"""Half of what int32 holds: the other half is for the sum of products."""
 _BEARABLE = 1 / 120
 """The mean squared error that fewer levels may add, in steps: a tenth of what rounding makes."""
 
@@ -46,6 +48,8 @@ def store_weights(
 ) -> None:
     """Stores rounded layers as int8 with a DequantizeLinear, and their biases as int32.
 
+    Rows of weights so small that the bias would not fit lose precision that nobody sees.
+
     Args:
         model: changed in place; its weights are those of `rounded`, in float.
         rounded: by layer name.
@@ -57,21 +61,30 @@ def store_weights(
 
 
 def _store(model: ir.Model, layer: Layer, rounded: Rounded, input_scale: float) -> None:
+    bias, axis = layer.bias, 0 if layer.rows_first else 1
+    if bias is not None:
+        rounded = _with_room_for(bias, rounded, input_scale)
     steps = rounded.steps.astype(np.float32)
     if (steps == steps[0]).all():
         steps = steps[0]
-    bias, axis = layer.bias, 0 if layer.rows_first else 1
     weights = layer.shaped(rounded.integers).astype(np.int8)
     _dequantized(model, layer.node, 1, weights, steps, axis=axis)
     if bias is not None:
         scale = steps * np.float32(input_scale)
-        limits = np.iinfo(np.int32)
-        integers = np.clip(np.rint(bias / scale.astype(np.float64)), limits.min, limits.max)
+        integers = np.rint(bias / scale.astype(np.float64))
         _dequantized(model, layer.node, 2, integers.astype(np.int32), scale, axis=0)
     if len(rounded.levels) <= PACKED_LEVELS and weights.size >= _WORTH_PACKING:
         dequantize = layer.node.inputs[1].producer()  # type: ignore[union-attr]
         assert dequantize is not None
         _pack(model, dequantize, weights, rounded.levels)
+
+
+def _with_room_for(bias: Array, rounded: Rounded, input_scale: float) -> Rounded:
+    """The same with larger steps in rows whose bias would be beyond int32: theirs are tiny."""
+    steps = np.maximum(rounded.steps, np.abs(bias) / (input_scale * _MOST_BIAS))
+    shares = (rounded.steps / steps).reshape(*rounded.integers.shape[:2], 1)
+    integers = np.rint(rounded.integers * shares).astype(np.int64)
+    return Rounded(integers, steps, rounded.levels)
 
 
 def _dequantized(

@@ -122,6 +122,9 @@ def _as_float(values: Array) -> Array:
 
 
 def per_channel_steps(matrix: Array, *, limit: int) -> Array:
-    """The step of each output channel that lets its largest weight be `limit`: `[outputs]`."""
+    """The step of each output channel that lets its largest weight be `limit`: `[outputs]`.
+
+    A channel that has no weights has the largest channel's.
+    """
     peaks = np.abs(matrix).max(axis=2).reshape(-1)
-    return np.asarray(np.maximum(peaks, max(float(peaks.max()), 1e-12) * 1e-6) / limit)
+    return np.where(peaks > 0, peaks, peaks.max() or 1.0) / limit
