@@ -90,9 +90,9 @@ def test_the_most_sensitive_layers_stay_in_float_where_int8_loses_too_much() -> 
         exploring.send(result(kl=0.05))
 
 
-def test_channels_are_cut_until_it_is_fast_enough() -> None:
+def test_the_model_is_slimmed_until_it_is_fast_enough() -> None:
     found = tried(Goals(latency=0.3), model_of_a_net)
-    pruned = [one for name, one in found.items() if "prune" in name and one]
+    pruned = [one for name, one in found.items() if "slim" in name and one]
     assert any(one.latency <= 0.3 for one in pruned)
 
 

@@ -1,8 +1,8 @@
 """Which recipes a search tries: each next one follows from what was measured so far.
 
 Pure: `plan` gives steps and is sent their figures. It starts from INT8 and repairs what that
-misses: accuracy by leaving the most sensitive layers in float, latency by cutting channels, size
-by rate-distortion rounding, whose own budget follows the layers' sensitivities.
+misses: accuracy by leaving the most sensitive layers in float, latency by slimming, size by
+rate-distortion rounding, whose own budget follows the layers' sensitivities.
 """
 
 from collections.abc import Generator, Sequence
@@ -20,6 +20,7 @@ _LEAST_MACS = 0.3
 _SMALLEST = 0.3  # of plain INT8's size: about two bits a weight
 _BISECTIONS = 4
 _KEPT = (1, 2, 4)
+_TARGET = 0.99  # a little below a size, so that a file's headers fit too
 
 
 def plan(goals: Goals, layers: Sequence[LayerSensitivity]) -> Plan:
@@ -38,16 +39,12 @@ def plan(goals: Goals, layers: Sequence[LayerSensitivity]) -> Plan:
     if not goals.is_fast(int8):
         pruned = yield from _pruning(goals, int8)
         stems = [pruned] if pruned else stems
-    if can_size() and (goals.size is not None or goals.is_accurate(int8)):
+    if goals.size is not None or goals.is_accurate(int8):
         for stem in stems:
             yield from _sizing(goals, stem, int8.size_bytes)
-    if goals.size is not None and stems == [()]:
-        yield from _sized_after_pruning(goals)
-
-
-def can_size() -> bool:
-    """Whether this edgekit's quantiser takes a size to aim at."""
-    return "size" in Quantize.__struct_fields__
+    if goals.size_bytes is not None and stems == [()]:
+        # Whether fewer weights of more bits do better than more weights of fewer.
+        yield sized((Slim(keep_macs=0.8),), _TARGET * goals.size_bytes)
 
 
 def sized(stem: Steps, size_bytes: float) -> Steps:
@@ -105,18 +102,3 @@ def _sizing(goals: Goals, stem: Steps, int8_bytes: int) -> Plan:
             high = middle
         else:
             low = middle
-
-
-def _sized_after_pruning(goals: Goals) -> Plan:
-    """Whether fewer weights of more bits do better than more weights of fewer."""
-    assert goals.size_bytes is not None
-    if can_size():
-        yield sized((Slim(keep_macs=0.8),), _TARGET * goals.size_bytes)
-        return
-    int8 = yield (Slim(keep_macs=0.66), Quantize())
-    if int8 is not None and not goals.is_small(int8):
-        yield (Slim(keep_macs=0.5), Quantize())
-
-
-_TARGET = 0.99
-"""Aims a little below a size, so that the headers of a file fit too."""
