@@ -127,8 +127,9 @@ def least_divergence(values: Array, levels: int) -> float:
         p[-1] += counts[kept:].sum()
         q = np.zeros(kept)
         for level in range(levels):
-            bins = [b for b in range(kept) if b * levels // kept == level and counts[b]]
-            q[bins] = counts[bins].mean() if bins else 0
+            bins = np.arange(-(-level * kept // levels), -(-(level + 1) * kept // levels))
+            bins = bins[counts[bins] > 0]
+            q[bins] = counts[bins].sum() / max(len(bins), 1)
         with np.errstate(divide="ignore"):
             divergence = entropy(p, np.maximum(q, 1e-12 * q.sum()))
         if divergence < best:
