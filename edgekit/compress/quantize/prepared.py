@@ -13,9 +13,9 @@ from edgekit.compress.quantize.activations import (
     choose_scales,
     insert_scales,
     observe_ranges,
-    plan_activations,
 )
 from edgekit.compress.quantize.equalize import channel_peaks, equalize
+from edgekit.compress.quantize.planning import plan_activations
 from edgekit.compress.quantize.ranges import Calibrator
 from edgekit.compress.quantize.rounding import entropy_bytes
 from edgekit.compress.quantize.storage import store_weights

@@ -10,14 +10,12 @@ from edgekit.compress.layers import linear_layers
 from edgekit.compress.progress import Silent
 from edgekit.compress.quantize import quantize
 from edgekit.compress.quantize.activations import (
-    PIXELS,
-    Plan,
     Scales,
     choose_scales,
     insert_scales,
     observe_ranges,
-    plan_activations,
 )
+from edgekit.compress.quantize.planning import PIXELS, Plan, plan_activations
 from edgekit.compress.quantize.prepared import name_nodes
 from edgekit.compress.quantize.ranges import Scale
 from edgekit.errors import UnsupportedModel
@@ -277,7 +275,9 @@ def test_a_value_with_several_readers_is_quantised_once_for_all() -> None:
     made = quantized(model)
     readers = [node for node in made.graph if any(v and v.name == shared for v in node.inputs)]
     assert [node.op_type for node in readers] == ["QuantizeLinear"]
-    (restored,) = (node for node in made.graph if node.outputs[0].name == f"{shared}_dequantized")
+    (restored,) = (
+        node for node in made.graph if node.outputs[0].name == f"{shared}_quantized_dequantized"
+    )
     assert len(list(restored.outputs[0].uses())) == 3
     require_near(model, made)
 
