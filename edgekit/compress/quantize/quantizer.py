@@ -28,8 +28,6 @@ _ATTEMPTS = 4
 _NEAR = 0.985
 _TRIED = 50
 """How many samples each way of rounding is fitted to, and as many others it is judged by."""
-_CLEARLY = 0.9
-"""A few samples say little: only a change so much smaller counts as better."""
 
 
 def quantize(
@@ -157,4 +155,4 @@ def _asymmetric_is_better(
         prepared.change(prepared.draft(rule_of(way), fitted, progress), others)
         for way in (False, True)
     ]
-    return changes[1] < _CLEARLY * changes[0]
+    return changes[1] < changes[0]
