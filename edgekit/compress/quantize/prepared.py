@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
@@ -15,12 +16,15 @@ from edgekit.compress.quantize.activations import (
     observe_ranges,
 )
 from edgekit.compress.quantize.equalize import channel_peaks, equalize
+from edgekit.compress.quantize.half import store_in_half
+from edgekit.compress.quantize.islands import shield_float_layers
 from edgekit.compress.quantize.planning import plan_activations
 from edgekit.compress.quantize.ranges import Calibrator
 from edgekit.compress.quantize.rounding import entropy_bytes
 from edgekit.compress.quantize.storage import store_weights
 from edgekit.compress.quantize.weights import Rounded, Rule, round_weights
 from edgekit.compress.sensitivity import answers_of, change_between
+from edgekit.compress.steps import Precision
 from edgekit.errors import UnsupportedModel
 
 
@@ -50,11 +54,13 @@ class Prepared:
         original: the float model, its channels equalised.
         model: the same with Quantize/Dequantize pairs.
         inputs: the scale of what each layer to round reads, by the layer's name.
+        keep: the other layers, by name, with what their weights are stored in.
     """
 
     original: ir.Model
     model: ir.Model
     inputs: Mapping[str, float]
+    keep: Mapping[str, Precision]
 
     def draft(self, rule: Rule, tensors: Sequence[Array], progress: Progress) -> Draft:
         """Rounds the weights."""
@@ -68,7 +74,22 @@ class Prepared:
         """A draft with its weights as integers."""
         made = draft.model.clone()
         store_weights(made, draft.rounded, self.inputs)
+        for name, precision in self.keep.items():
+            if precision == "fp16":
+                store_in_half(made, name)
+        shield_float_layers(made)
         return made
+
+    def without_weights(self) -> ir.Model:
+        """As if every weight were 0: what is left is what the file has besides."""
+        rounded = {
+            layer.name: Rounded(
+                np.zeros(layer.matrix().shape, np.int64), np.ones(layer.outputs), np.zeros(1, int)
+            )
+            for layer in linear_layers(self.model)
+            if layer.name in self.inputs
+        }
+        return self.finished(Draft(self.model, rounded))
 
     def change(self, draft: Draft, tensors: Sequence[Array]) -> float:
         """What a draft does to the answer, as `change_between` measures it."""
@@ -79,7 +100,7 @@ def prepare_model(
     model: ir.Model,
     tensors: Sequence[Array],
     *,
-    keep: frozenset[str],
+    keep: Mapping[str, Precision],
     calibrator: Calibrator | None,
     equalization: float,
     seed: int,
@@ -92,13 +113,13 @@ def prepare_model(
     """
     original = model.clone()
     name_nodes(original)
-    unknown = sorted(keep - {layer.name for layer in linear_layers(original)})
+    unknown = sorted(set(keep) - {layer.name for layer in linear_layers(original)})
     if unknown:
         raise UnsupportedModel(f"has no layer {unknown[0]!r} to keep")
     if equalization:
         equalize(original, channel_peaks(original, tensors, progress), strength=equalization)
     quantized = original.clone()
-    plan = plan_activations(quantized, keep=keep)
+    plan = plan_activations(quantized, keep=frozenset(keep))
     layers = [layer for layer in linear_layers(quantized) if layer.node.name in plan.nodes]
     if not layers:
         raise UnsupportedModel("has no layer with constant weights to quantise")
@@ -108,7 +129,7 @@ def prepare_model(
     scales = choose_scales(plan, ranges, calibrator)
     inputs = {layer.name: scales[str(layer.input.name)][-1].scale for layer in layers}
     insert_scales(quantized, plan, scales)
-    return Prepared(original, quantized, inputs)
+    return Prepared(original, quantized, inputs, keep)
 
 
 def name_nodes(model: ir.Model) -> None:

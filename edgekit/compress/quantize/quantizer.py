@@ -10,8 +10,6 @@ from edgekit.array import Array
 from edgekit.bundle.writing import travels_bytes
 from edgekit.compress.progress import Progress, Silent
 from edgekit.compress.quantize.allocation import allocate
-from edgekit.compress.quantize.half import store_in_half
-from edgekit.compress.quantize.islands import shield_float_layers
 from edgekit.compress.quantize.prepared import Prepared, prepare_model
 from edgekit.compress.quantize.ranges import Calibrator
 from edgekit.compress.quantize.rules import least_squares, nearest, priced
@@ -22,8 +20,6 @@ from edgekit.errors import UnsupportedModel
 Rounding = Literal["least-squares", "nearest"]
 
 _FULL, _REDUCED = 127, 63
-_GRAPH_BYTES = 6_000
-"""About what a file has besides weights, before the first is written."""
 _ATTEMPTS = 4
 _NEAR = 0.985
 _TRIED = 50
@@ -81,29 +77,23 @@ def quantize(
     prepared = prepare_model(
         model,
         tensors,
-        keep=frozenset(keep),
+        keep=keep,
         calibrator=calibrator,
         equalization=equalization,
         seed=seed,
         progress=progress,
     )
     if size is not None:
-        made = _sized(prepared, tensors, size_in_bytes(size), limit, price, asymmetric, progress)
-    elif rounding == "nearest":
-        made = prepared.finished(prepared.draft(nearest(limit=limit), tensors, progress))
-    else:
+        return _sized(prepared, tensors, size_in_bytes(size), limit, price, asymmetric, progress)
+    if rounding == "nearest":
+        return prepared.finished(prepared.draft(nearest(limit=limit), tensors, progress))
 
-        def rule_of(asymmetric: bool) -> Rule:
-            return least_squares(limit=limit, asymmetric=asymmetric)
+    def rule_of(asymmetric: bool) -> Rule:
+        return least_squares(limit=limit, asymmetric=asymmetric)
 
-        if asymmetric is None:
-            asymmetric = _asymmetric_is_better(prepared, rule_of, tensors, progress)
-        made = prepared.finished(prepared.draft(rule_of(asymmetric), tensors, progress))
-    for name, precision in keep.items():
-        if precision == "fp16":
-            store_in_half(made, name)
-    shield_float_layers(made)
-    return made
+    if asymmetric is None:
+        asymmetric = _asymmetric_is_better(prepared, rule_of, tensors, progress)
+    return prepared.finished(prepared.draft(rule_of(asymmetric), tensors, progress))
 
 
 def _sized(
@@ -116,30 +106,39 @@ def _sized(
     progress: Progress,
 ) -> ir.Model:
     """Rounds to as fine steps as the size allows."""
+    rest = _travels_bytes(prepared.without_weights())
+    if goal <= rest:
+        raise UnsupportedModel(f"cannot have {goal:,} bytes: {rest:,} are not weights")
     allocation = allocate(
         prepared.original, tensors, names=tuple(prepared.inputs), limit=limit, progress=progress
     )
-    level = allocation.level_for(goal - _GRAPH_BYTES)
+    level = allocation.level_for(goal - rest)
 
     def rule_of(asymmetric: bool) -> Rule:
         return priced(allocation, level, price=price, asymmetric=asymmetric)
 
     if asymmetric is None:
         asymmetric = _asymmetric_is_better(prepared, rule_of, tensors, progress)
+    best: tuple[int, ir.Model] | None = None
     for _ in range(_ATTEMPTS):
         draft = prepared.draft(rule_of(asymmetric), tensors, progress)
         made = prepared.finished(draft)
-        got = travels_bytes(ir.to_proto(made).SerializeToString())
+        got = _travels_bytes(made)
+        if got <= goal and (best is None or got > best[0]):
+            best = got, made
         if _NEAR * goal <= got <= goal or (got <= goal and allocation.is_finest(level)):
-            return made
-        rest = got - draft.entropy
-        wanted = goal * (1 + _NEAR) / 2 - rest
-        if wanted <= 0:
-            raise UnsupportedModel(f"cannot have {goal:,} bytes: {rest:,.0f} are not weights")
+            break
+        wanted = draft.entropy + goal * (1 + _NEAR) / 2 - got
+        if wanted <= 0 or draft.entropy == 0:
+            break
         level = allocation.moved(level, factor=wanted / draft.entropy)
-    if got <= goal:
-        return made
-    raise UnsupportedModel(f"cannot have {goal:,} bytes: came to {got:,}; say a larger size")
+    if best is None:
+        raise UnsupportedModel(f"cannot have {goal:,} bytes: came to {got:,}; say a larger size")
+    return best[1]
+
+
+def _travels_bytes(model: ir.Model) -> int:
+    return travels_bytes(ir.to_proto(model).SerializeToString())
 
 
 def _asymmetric_is_better(
