@@ -138,7 +138,10 @@ def front_chart(report: Report) -> Plot | None:
         return round(HEIGHT - _BOTTOM - span * (HEIGHT - _TOP - _BOTTOM), 1)
 
     dots = [Dot(x(point.size_bytes), y(point.agreement), point) for point in points]
-    front = sorted((dot for dot in dots if dot.point.standing != "beaten"), key=lambda dot: dot.x)
+    front: list[Dot] = []
+    for dot in sorted(dots, key=lambda dot: (dot.x, dot.y)):
+        if not front or dot.y < front[-1].y:  # the line joins those that a bigger one must beat
+            front.append(dot)
     return Plot(
         dots=dots,
         line=" ".join(f"{dot.x},{dot.y}" for dot in front),
