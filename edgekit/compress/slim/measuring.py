@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
-from edgekit.compress.factorize.low_rank import of_rank
+from edgekit.compress.factorize.factoring import Rank, factored, ways
 from edgekit.compress.layers import Layer
 from edgekit.compress.prune.channels import Group
 from edgekit.compress.prune.choosing import Chooser
@@ -55,18 +55,23 @@ class Bench:
                 return
 
     def ranks(self, name: str) -> Iterator[Option]:
-        """Lower and lower ranks of a layer, from the first that saves something."""
-        matrix, covariance = self.layers[name].matrix()[0], self.moments[name].second()[0]
-        break_even = matrix.size / sum(matrix.shape)
-        for rank in rungs(round(break_even), self.multiple):
-            if rank > _GAIN * break_even:
-                continue
-            outer, inner = of_rank(matrix, covariance, self.importance[name], rank)
-            with self._changed({name: (outer @ inner)[np.newaxis]}):
-                damage = self.damage.of(self.model)
-            yield Option(Slimming(ranks={name: rank}), damage)
-            if damage > _HOPELESS:
-                return
+        """Fewer and fewer channels between the two layers that a layer can be split into."""
+        layer, moments = self.layers[name], self.moments[name]
+        matrix, covariance = layer.matrix()[0], moments.second()[0]
+        kernel = layer.weights.shape[2:] if layer.is_conv else ()
+        inputs = matrix.shape[1] // int(np.prod(kernel))
+        for way in ways(layer):
+            break_even = matrix.size / Rank(way, 1).macs(inputs, len(matrix), kernel)
+            for count in rungs(round(break_even), self.multiple):
+                if count > _GAIN * break_even:
+                    continue
+                rank = Rank(way, count)
+                factors = factored(layer, matrix, covariance, self.importance[name], rank)
+                with self._changed({name: factors.matrix[np.newaxis]}):
+                    damage = self.damage.of(self.model)
+                yield Option(Slimming(ranks={name: rank}), damage)
+                if damage > _HOPELESS:
+                    break
 
     def pools(self) -> Iterator[Option]:
         """Each pool that could come before its layer."""

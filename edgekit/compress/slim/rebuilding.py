@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
-from edgekit.compress.factorize.low_rank import of_rank
+from edgekit.compress.factorize.factoring import Factors, factored
 from edgekit.compress.factorize.splitting import split_layer
 from edgekit.compress.layers import Layer, linear_layers
 from edgekit.compress.progress import Progress
@@ -49,7 +49,7 @@ def rebuilt(
     """
     smaller = cut(_with_weights(model, chosen.weights), chosen.units)
     rows = _kept_rows(trace(model), chosen.units)
-    factors: dict[str, tuple[Array, Array]] = {}
+    factors: dict[str, Factors] = {}
     stages = list(_stages(smaller, {*rows, *slimming.ranks}, always=set(slimming.ranks)))
     for stage in progress.track(stages, "fitting layers", total=len(stages)):
         halves = moments_of(stage, _runs(model, smaller, stage, rows, tensors))
@@ -59,18 +59,18 @@ def rebuilt(
             weights, bias = refitted(halves[name], layer.matrix(), has_bias=has_bias)
             if name in slimming.ranks:
                 whole = halves[name][0] + halves[name][1]
-                kept = rows.get(name, slice(None))
-                outer, inner = of_rank(
-                    weights[0], whole.second()[0], importance[name][kept], slimming.ranks[name]
+                matters = importance[name][rows.get(name, slice(None))]
+                factors[name] = factored(
+                    layer, weights[0], whole.second()[0], matters, slimming.ranks[name]
                 )
-                factors[name], weights = (outer, inner), (outer @ inner)[np.newaxis]
-                bias = bias_for(whole, weights)
+                weights = factors[name].matrix[np.newaxis]
+                bias = bias_for(whole, weights) if has_bias else bias
             set_constant(smaller, layer.node, 1, layer.shaped(weights).astype(layer.weights.dtype))
             if has_bias:
                 set_constant(smaller, layer.node, 2, bias.reshape(-1).astype(layer.weights.dtype))
     for layer in linear_layers(smaller):
         if layer.output.name in factors:
-            split_layer(smaller, layer, *factors[layer.output.name])
+            split_layer(smaller, layer, factors[layer.output.name])
     for name in sorted(slimming.pooled):
         pool_early(smaller, name)
     prune_unused(smaller)

@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
+from edgekit.compress.factorize.factoring import Rank
 from edgekit.compress.layers import linear_layers
 from edgekit.compress.prune.channels import Channels, Group
 from edgekit.compress.prune.tracing import shape_of
@@ -19,13 +20,13 @@ class Slimming:
 
     Attributes:
         kept: how many channels of a group stay, by the group's name.
-        ranks: the rank of a layer's matrix, by the name of its output.
+        ranks: how a layer is split in two, by the name of its output.
         pooled: the layers, by the names of their outputs, that come after the global pool which
             they were before.
     """
 
     kept: Mapping[str, int] = field(default_factory=dict)
-    ranks: Mapping[str, int] = field(default_factory=dict)
+    ranks: Mapping[str, Rank] = field(default_factory=dict)
     pooled: frozenset[str] = frozenset()
 
     def __or__(self, other: "Slimming") -> "Slimming":
@@ -39,7 +40,10 @@ class Slimming:
         return [
             *(f"{name}: after the pool instead of before it" for name in sorted(self.pooled)),
             *(f"{name}: {count} channels stay" for name, count in self.kept.items()),
-            *(f"{name}: rank {rank}" for name, rank in self.ranks.items()),
+            *(
+                f"{name}: two layers with {rank.channels} channels between them"
+                for name, rank in self.ranks.items()
+            ),
         ]
 
 
@@ -48,8 +52,9 @@ class _Cost:
     """One layer: how it grows with its channels."""
 
     positions: int
-    inputs: float
-    outputs: float
+    inputs: int
+    outputs: int
+    kernel: tuple[int, ...]
     reads: Array
     makes: Array
 
@@ -82,26 +87,34 @@ class Costs:
             outputs = layer.outputs
             self._layers[name] = _Cost(
                 positions=int(np.prod(shape)) // outputs,
-                inputs=layer.matrix().shape[2],
+                inputs=layer.weights.shape[1] if layer.is_conv else layer.matrix().shape[2],
                 outputs=outputs,
+                kernel=layer.weights.shape[2:] if layer.is_conv else (),
                 reads=shares.get((name, "reads"), whole),
                 makes=shares.get((name, "makes"), whole),
             )
 
     def macs(self, slimming: Slimming) -> float:
         """Multiply-accumulates of Conv, Gemm and MatMul for one run."""
-        left = [slimming.kept.get(name, size) / size for name, size in self._sizes.items()]
-        shares = np.array([*left, 1.0])
-        total = 0.0
-        for name, cost in self._layers.items():
-            inputs = cost.inputs * float(cost.reads @ shares)
-            outputs = cost.outputs * float(cost.makes @ shares)
-            rank = slimming.ranks.get(name)
-            each = inputs * outputs if rank is None else rank * (inputs + outputs)
-            total += each * (1 if name in slimming.pooled else cost.positions)
-        return total
+        shares = self._shares(slimming)
+        return sum(self._of(name, slimming, shares) for name in self._layers)
 
     def share(self, name: str) -> float:
         """One layer's part of all."""
-        cost = self._layers[name]
-        return cost.positions * cost.inputs * cost.outputs / self.macs(Slimming())
+        nothing = Slimming()
+        return self._of(name, nothing, self._shares(nothing)) / self.macs(nothing)
+
+    def _shares(self, slimming: Slimming) -> Array:
+        """The share of each group that stays, and of what stays anyway."""
+        left = [slimming.kept.get(name, size) / size for name, size in self._sizes.items()]
+        return np.array([*left, 1.0])
+
+    def _of(self, name: str, slimming: Slimming, shares: Array) -> float:
+        cost, rank = self._layers[name], slimming.ranks.get(name)
+        inputs = cost.inputs * float(cost.reads @ shares)
+        outputs = cost.outputs * float(cost.makes @ shares)
+        if rank is None:
+            each = inputs * outputs * float(np.prod(cost.kernel))
+        else:
+            each = rank.macs(inputs, outputs, cost.kernel)
+        return each * (1 if name in slimming.pooled else cost.positions)

@@ -6,6 +6,7 @@ from typing import Literal
 import onnx_ir as ir
 
 from edgekit.array import Array
+from edgekit.compress.factorize.factoring import ways
 from edgekit.compress.layers import linear_layers
 from edgekit.compress.progress import Progress, Silent
 from edgekit.compress.prune.channels import Channels
@@ -105,11 +106,7 @@ def _slimmer(
         for group in progress.track(groups, "measuring channels", total=len(groups)):
             choices.append(list(bench.channels(group, chooser)))
     if "ranks" in moves:
-        big = [
-            name
-            for name, layer in layers.items()
-            if layer.groups == 1 and costs.share(name) > _WORTH
-        ]
+        big = [name for name, layer in layers.items() if ways(layer) and costs.share(name) > _WORTH]
         for name in progress.track(big, "measuring ranks", total=len(big)):
             choices.append(list(bench.ranks(name)))
     whole = costs.macs(Slimming())

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.array import Array
+from edgekit.compress.factorize.factoring import Rank, ways
 from edgekit.compress.layers import linear_layers
 from edgekit.compress.progress import Silent
 from edgekit.compress.prune.choosing import Chosen
@@ -103,8 +104,9 @@ def test_costs_are_those_of_the_model_that_is_made(model: ir.Model, data: st.Dat
         for group in groups
     }
     units = {int(unit) for group in groups for unit in group.units[kept[group.name] :]}
-    plain = [layer for layer in linear_layers(model) if layer.groups == 1]
-    ranks = {str(plain[0].output.name): 1}
+    first = linear_layers(model)[0]
+    rank = Rank(data.draw(st.sampled_from(ways(first)), label="way"), 1)
+    ranks = {str(first.output.name): rank}
     smaller = rebuild(model, Slimming(ranks=ranks), Chosen(frozenset(units), {}), samples(2))
     expected = Costs(model, channels, groups).macs(Slimming(kept=kept, ranks=ranks))
     assert macs(smaller) == round(expected)
