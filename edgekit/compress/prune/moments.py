@@ -1,6 +1,6 @@
 """What a layer reads and what it should answer, summed up in second moments."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -32,6 +32,7 @@ class Moments:
 
     def add(self, patches: Array, targets: Array) -> None:
         """Takes in patches `[groups, inputs, P]` and targets `[groups, outputs, P]`."""
+        patches = np.ascontiguousarray(patches)
         self._xx += patches @ patches.transpose(0, 2, 1)
         self._yx += targets @ patches.transpose(0, 2, 1)
         self._x += patches.sum(axis=2, dtype=np.float64)
@@ -62,6 +63,10 @@ class Moments:
         """The covariance of targets and inputs `[groups, outputs, inputs]`, or E[y x^T]."""
         return self._about(self._yx, self.target_mean, centred=centred)
 
+    def quadratic(self, *, centred: bool) -> tuple[Array, Array]:
+        """Both of the moments that the squared error of any weights follows from."""
+        return self.second(centred=centred), self.cross(centred=centred)
+
     def _about(self, total: Array, means: Array, *, centred: bool) -> Array:
         raw = total / self._count
         return np.asarray(raw - means[:, :, None] * self.mean[:, None, :] if centred else raw)
@@ -81,27 +86,36 @@ def moments_of(
     for number, (inputs, targets) in enumerate(values):
         for layer in layers:
             name = str(layer.output.name)
-            patches = layer.patches(inputs[str(layer.input.name)].astype(np.float32, copy=False))
+            patches = _patches(layer, inputs)
             wanted = grouped(layer, targets[name])
             keep = _positions(patches.shape[2], number)
             patches, wanted = patches[:, :, keep], wanted[:, :, keep]
             shape = (*patches.shape[:2], wanted.shape[1])
             pair = halves.setdefault(name, [Moments(*shape), Moments(*shape)])
-            pair[number % 2].add(np.ascontiguousarray(patches), wanted)
+            pair[number % 2].add(patches, wanted)
     return {name: (pair[0], pair[1]) for name, pair in halves.items()}
 
 
-def own_moments(
+def input_moments(
     model: ir.Model, layers: Sequence[Layer], tensors: Sequence[Array]
-) -> dict[str, tuple[Moments, Moments]]:
-    """The moments of layers against their own outputs, in as many runs as memory asks for."""
-    found: dict[str, tuple[Moments, Moments]] = {}
+) -> dict[str, Moments]:
+    """The moments of what layers read, in as many runs as memory asks for, by outputs' names."""
+    found: dict[str, Moments] = {}
     for some in _chunks(layers):
-        names = {str(value.name) for layer in some for value in (layer.input, layer.output)}
-        observer = Observer(model, sorted(names))
-        runs = (observer.run(tensor) for tensor in tensors)
-        found |= moments_of(some, ((values, values) for values in runs))
+        observer = Observer(model, sorted({str(layer.input.name) for layer in some}))
+        for number, tensor in enumerate(tensors):
+            values = observer.run(tensor)
+            for layer in some:
+                patches = _patches(layer, values)
+                groups, inputs, count = patches.shape
+                patches = patches[:, :, _positions(count, number)]
+                own = Moments(groups, inputs, 0)
+                found.setdefault(str(layer.output.name), own).add(patches, patches[:, :0])
     return found
+
+
+def _patches(layer: Layer, values: Mapping[str, Array]) -> Array:
+    return layer.patches(values[str(layer.input.name)].astype(np.float32, copy=False))
 
 
 def grouped(layer: Layer, values: Array) -> Array:
@@ -124,8 +138,8 @@ def _chunks(layers: Sequence[Layer]) -> Iterator[list[Layer]]:
     chunk: list[Layer] = []
     held = 0
     for layer in layers:
-        groups, outputs, inputs = layer.matrix().shape
-        size = 2 * 8 * groups * inputs * (inputs + outputs)
+        groups, _, inputs = layer.matrix().shape
+        size = 8 * groups * inputs**2
         if chunk and held + size > _BYTES_AT_ONCE:
             yield chunk
             chunk, held = [], 0

@@ -1,6 +1,6 @@
 """Least squares from moments: the weights with which a layer answers best."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -26,20 +26,19 @@ def refitted(
     Returns:
         float64 weights of the prior's shape and bias `[groups, outputs]`.
     """
+    one, other = (some.quadratic(centred=has_bias) for some in halves)
+    strengths = [
+        min(_STRENGTHS, key=_summed(*scores).__getitem__)
+        for scores in zip(_scores(one, other, prior), _scores(other, one, prior), strict=True)
+    ]
     whole = halves[0] + halves[1]
-    weights = np.empty_like(prior)
-    for group in range(len(prior)):
-        problems = [
-            _Ridge(some, prior[group], group, centred=has_bias) for some in (*halves, whole)
+    problems = zip(*whole.quadratic(centred=has_bias), prior, strict=True)
+    weights = np.stack(
+        [
+            _Ridge(*problem).solution(strength)
+            for problem, strength in zip(problems, strengths, strict=True)
         ]
-        strength = min(
-            _STRENGTHS,
-            key=lambda pull: sum(
-                other.error(one.solution(pull))
-                for one, other in ((problems[0], problems[1]), (problems[1], problems[0]))
-            ),
-        )
-        weights[group] = problems[2].solution(strength)
+    )
     return weights, bias_for(whole, weights) if has_bias else np.zeros(prior.shape[:2])
 
 
@@ -49,23 +48,33 @@ def bias_for(moments: Moments, weights: Array) -> Array:
     return np.asarray(moments.target_mean - answer)
 
 
+def _scores(
+    fitted: tuple[Array, Array], judged: tuple[Array, Array], prior: Array
+) -> Iterator[dict[float, float]]:
+    """Of each group: what each strength, fitted to some samples, comes to on others."""
+    for second, cross, unseen, wanted, own in zip(*fitted, *judged, prior, strict=True):
+        ridge = _Ridge(second, cross, own)
+        answers = {strength: ridge.solution(strength) for strength in _STRENGTHS}
+        yield {
+            strength: float(np.einsum("ok,ok->", weights, weights @ unseen - 2 * wanted))
+            for strength, weights in answers.items()
+        }
+
+
+def _summed(one: dict[float, float], other: dict[float, float]) -> dict[float, float]:
+    return {strength: score + other[strength] for strength, score in one.items()}
+
+
 class _Ridge:
     """One regression in the basis in which every strength is a division."""
 
-    def __init__(self, moments: Moments, prior: Array, group: int, *, centred: bool) -> None:
-        self._covariance = moments.second(centred=centred)[group]
-        self._cross = moments.cross(centred=centred)[group]
+    def __init__(self, second: Array, cross: Array, prior: Array) -> None:
         self._prior = prior
-        values, self._basis = np.linalg.eigh(self._covariance)
+        values, self._basis = np.linalg.eigh(second)
         self._values = np.maximum(values, 0)
         self._unit = float(self._values.mean()) + 1e-12
-        self._residual = (self._cross - prior @ self._covariance) @ self._basis
+        self._residual = (cross - prior @ second) @ self._basis
 
     def solution(self, strength: float) -> Array:
         change = self._residual / (self._values + strength * self._unit)
         return np.asarray(self._prior + change @ self._basis.T)
-
-    def error(self, weights: Array) -> float:
-        """The squared error, but for what no weights change."""
-        seen = weights @ self._covariance - 2 * self._cross
-        return float(np.einsum("ok,ok->", weights, seen))

@@ -12,7 +12,7 @@ from edgekit.compress.progress import Progress, Silent
 from edgekit.compress.prune.channels import Channels
 from edgekit.compress.prune.choosing import Chooser
 from edgekit.compress.prune.importance import output_importance
-from edgekit.compress.prune.moments import own_moments
+from edgekit.compress.prune.moments import input_moments
 from edgekit.compress.prune.tracing import trace
 from edgekit.compress.slim.allocation import Option, allocate, everything
 from edgekit.compress.slim.damage import Damage
@@ -95,8 +95,7 @@ def _slimmer(
     asked = tensors[:_ASKED]
     axes = {name: 1 if layer.is_conv else -1 for name, layer in layers.items()}
     importance = output_importance(model, axes, asked)
-    halves = own_moments(model, list(layers.values()), tensors)
-    moments = {name: first + second for name, (first, second) in halves.items()}
+    moments = input_moments(model, list(layers.values()), tensors)
     bench = Bench(model, layers, moments, importance, Damage(model, asked), multiple)
     chooser = Chooser(known, layers, moments, importance)
     choices: list[list[Option]] = []
