@@ -59,6 +59,11 @@ class Layer:
         return None if bias is None else np.broadcast_to(bias.reshape(-1), (self.outputs,))
 
     @property
+    def can_have_bias(self) -> bool:
+        """Whether the operator takes one."""
+        return self.node.op_type != "MatMul"
+
+    @property
     def outputs(self) -> int:
         """How many output channels it has."""
         return int(np.prod(self.matrix().shape[:2]))

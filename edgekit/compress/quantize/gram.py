@@ -16,6 +16,8 @@ _DAMPING = 0.01
 class Gram:
     """Moments of a layer's patches over samples and positions, about their means.
 
+    About 0 where the layer cannot have a bias, which else makes good the mean.
+
     The layer reads `x` in the compressed network and `x0` in the original.
 
     Attributes:
@@ -107,12 +109,15 @@ class GramCollector:
     def gram(self) -> Gram:
         """The moments of all that was added."""
         mean, original_mean = self._total / self._count, self._original_total / self._count
-        return Gram(
-            self._second / self._count - _outer(mean, mean),
-            self._cross / self._count - _outer(original_mean, mean),
+        covariance = self._second / self._count - _outer(mean, mean)
+        cross = self._cross / self._count - _outer(original_mean, mean)
+        mean, original_mean = (
             mean + self._about[:, :, 0],
             original_mean + self._original_about[:, :, 0],
         )
+        if not self._layer.can_have_bias:
+            covariance, cross = covariance + _outer(mean, mean), cross + _outer(original_mean, mean)
+        return Gram(covariance, cross, mean, original_mean)
 
 
 def _outer(left: Array, right: Array) -> Array:

@@ -75,7 +75,7 @@ def round_weights(
             before = originals[layer.name]
             done = rounded[layer.name] = rule(before, gram)
             set_constant(model, layer.node, 1, layer.shaped(done.matrix))
-            if correct_bias and layer.node.op_type != "MatMul":
+            if correct_bias and layer.can_have_bias:
                 shift = gram.bias_shift(before.matrix(), done.matrix)
                 bias = np.zeros(len(shift)) if before.bias is None else before.bias
                 set_constant(model, layer.node, 2, (bias + shift).astype(np.float32))

@@ -60,7 +60,7 @@ def test_bytes_are_the_entropy_of_the_nearest_integers(level: float) -> None:
 
 
 @CASE
-@given(st.floats(200, 4500))
+@given(st.floats(200, 4000))
 def test_the_level_for_a_size_has_that_size(size: float) -> None:
     level = ALLOCATION.level_for(size)
     assert ALLOCATION.bytes_at(level) == pytest.approx(size, rel=0.02)

@@ -15,10 +15,10 @@ CASE = settings(max_examples=30, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 
 
-def dense(inputs: int = 6, outputs: int = 4, batch: int = 50) -> Layer:
+def dense(inputs: int = 6, outputs: int = 4, batch: int = 50, kind: str = "Gemm") -> Layer:
     build = GraphBuilder("dense")
     weights = np.random.default_rng(0).normal(size=(inputs, outputs)).astype(np.float32)
-    y = build.op("MatMul", build.input("x", np.float32, (batch, inputs)), weights)
+    y = build.op(kind, build.input("x", np.float32, (batch, inputs)), weights)
     (layer,) = linear_layers(build.finish(y=(y, np.float32, (batch, outputs))))
     return layer
 
@@ -64,6 +64,15 @@ def test_moments_are_numpys(layer: Layer) -> None:
         np.testing.assert_allclose(gram.cross[group], both[:width, width:], atol=1e-5)
     np.testing.assert_allclose(gram.mean, x.mean(axis=2), atol=1e-5)
     np.testing.assert_allclose(gram.original_mean, x0.mean(axis=2), atol=1e-5)
+
+
+def test_a_layer_that_cannot_have_a_bias_has_moments_about_0() -> None:
+    """Nothing else would make good its mean."""
+    pairs = noisy_pairs(np.random.default_rng(0), (50, 6))
+    gram = collected(dense(kind="MatMul"), pairs)
+    x, x0 = (np.concatenate([pair[i] for pair in pairs]) for i in (0, 1))
+    np.testing.assert_allclose(gram.covariance[0], x.T @ x / len(x), rtol=1e-5)
+    np.testing.assert_allclose(gram.cross[0], x0.T @ x / len(x), rtol=1e-5)
 
 
 def test_one_network_has_the_moments_of_two_that_are_equal() -> None:
