@@ -34,9 +34,8 @@ class Gram:
 
     def damped(self) -> Array:
         """The covariance with a little added to its diagonal, so that it can be inverted."""
-        diagonal = np.einsum("gkk->gk", self.covariance)
-        little = _DAMPING * diagonal.mean(axis=1) + 1e-12
-        result: Array = self.covariance + little[:, None, None] * np.eye(self.covariance.shape[-1])
+        result: Array = self.covariance.copy()
+        np.einsum("gkk->gk", result)[:] += self._damping()[:, np.newaxis]
         return result
 
     def target(self, matrix: Array) -> Array:
@@ -48,11 +47,15 @@ class Gram:
         Args:
             matrix: float64 `[groups, outputs, K]`.
         """
-        damped = self.damped()
-        cross = self.cross + (damped - self.covariance)
-        groups = zip(damped, cross, matrix, strict=True)
-        solved = np.stack([np.linalg.solve(a, (w @ c).T).T for a, c, w in groups])
+        wanted = matrix @ self.cross + self._damping()[:, np.newaxis, np.newaxis] * matrix
+        groups = zip(self.damped(), wanted, strict=True)
+        solved = np.stack([np.linalg.solve(damped, rows.T).T for damped, rows in groups])
         return np.where(matrix == 0, 0.0, solved)
+
+    def _damping(self) -> Array:
+        """What is added to the diagonal of each group."""
+        diagonal = np.einsum("gkk->gk", self.covariance)
+        return np.asarray(_DAMPING * diagonal.mean(axis=1) + 1e-12)
 
     def bias_shift(self, matrix: Array, rounded: Array) -> Array:
         """What to add to the bias so that the mean output stays: `[groups * outputs]`."""
@@ -107,18 +110,26 @@ class GramCollector:
         self._count += x.shape[2]
 
     def gram(self) -> Gram:
-        """The moments of all that was added."""
+        """The moments of all that was added; nothing can be added afterwards.
+
+        Matrices are changed in place: those of a wide layer are most of what compression holds.
+        """
         mean, original_mean = self._total / self._count, self._original_total / self._count
-        covariance = self._second / self._count - _outer(mean, mean)
-        cross = self._cross / self._count - _outer(original_mean, mean)
-        mean, original_mean = (
-            mean + self._about[:, :, 0],
-            original_mean + self._original_about[:, :, 0],
-        )
+        covariance, cross = self._second, self._cross
+        covariance /= self._count
+        cross /= self._count
+        _add_outer(covariance, -mean, mean)
+        _add_outer(cross, -original_mean, mean)
+        mean += self._about[:, :, 0]
+        original_mean += self._original_about[:, :, 0]
         if not self._layer.can_have_bias:
-            covariance, cross = covariance + _outer(mean, mean), cross + _outer(original_mean, mean)
+            _add_outer(covariance, mean, mean)
+            _add_outer(cross, original_mean, mean)
         return Gram(covariance, cross, mean, original_mean)
 
 
-def _outer(left: Array, right: Array) -> Array:
-    return np.asarray(np.einsum("gi,gj->gij", left, right))
+def _add_outer(matrices: Array, left: Array, right: Array) -> None:
+    """Adds ``left right^T`` to each matrix in place, a row at a time."""
+    for matrix, column, row in zip(matrices, left, right, strict=True):
+        for index, factor in enumerate(column):
+            matrix[index] += factor * row

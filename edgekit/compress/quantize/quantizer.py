@@ -15,7 +15,7 @@ from edgekit.compress.quantize.ranges import Calibrator
 from edgekit.compress.quantize.rules import least_squares, nearest, priced
 from edgekit.compress.quantize.weights import Rule
 from edgekit.compress.steps import Precision, size_in_bytes
-from edgekit.errors import UnsupportedModel
+from edgekit.errors import ConfigError, UnsupportedModel
 
 Rounding = Literal["least-squares", "nearest"]
 
@@ -69,10 +69,13 @@ def quantize(
         progress: shows how far this is.
 
     Raises:
+        ConfigError: `size` with `rounding = "nearest"`: weights of few bits need least squares.
         UnsupportedModel: there is no layer to quantise, `keep` names one that is not there, or
             the size cannot be reached.
     """
     progress = progress or Silent()
+    if size is not None and rounding == "nearest":
+        raise ConfigError("quantize", ["rounding: nearest cannot reach a size; leave one out"])
     limit = _FULL if full_range else _REDUCED
     prepared = prepare_model(
         model,
