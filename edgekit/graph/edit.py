@@ -1,6 +1,6 @@
 """Small changes to a graph that keep its signature: constants, insertion, replacement, pruning."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ __all__ = [
     "add_tensor",
     "become",
     "can_take_name",
+    "free_name",
     "infer_shapes",
     "insert_after",
     "insert_before",
@@ -220,7 +221,11 @@ def prune_unused(model: ir.Model) -> bool:
 
 def unique_name(model: ir.Model, name: str) -> str:
     """`name`, or `name_1`, `name_2` ... if a value of any of the model's graphs has it."""
-    taken = set(_value_names(model.graph))
+    return free_name(name, set(_value_names(model.graph)))
+
+
+def free_name(name: str, taken: Container[str | None]) -> str:
+    """`name`, or `name_1`, `name_2` ... if it is taken."""
     free, number = name, 0
     while free in taken:
         number += 1
@@ -229,10 +234,13 @@ def unique_name(model: ir.Model, name: str) -> str:
 
 
 def _name_outputs(model: ir.Model, nodes: Sequence[ir.Node], *, after: ir.Value) -> None:
-    for node in nodes:
-        for value in node.outputs:
-            if value.name is None:
-                value.name = unique_name(model, f"{after.name}_{node.op_type}")
+    """Names what has no name yet; the nodes need not be in the graph."""
+    outputs = [(value, node.op_type) for node in nodes for value in node.outputs]
+    taken = {*_value_names(model.graph), *(value.name for value, _ in outputs)}
+    for value, kind in outputs:
+        if value.name is None:
+            value.name = free_name(f"{after.name}_{kind}", taken)
+            taken.add(value.name)
 
 
 def _value_names(graph: ir.Graph) -> Iterator[str | None]:

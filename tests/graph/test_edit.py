@@ -147,6 +147,17 @@ def test_what_is_inserted_after_an_output_takes_its_name() -> None:
     assert model.graph.outputs[0].name == "y"
 
 
+def test_nodes_of_one_kind_that_are_inserted_have_outputs_of_their_own_name() -> None:
+    model = relu_then_scale()
+    for insert in (
+        lambda chain: insert_after(model, node(model, "Relu").outputs[0], chain),
+        lambda chain: insert_before(model, node(model, "Mul"), 0, chain),
+    ):
+        first = ir.node("Neg", [node(model, "Mul").inputs[0]])
+        insert([first, ir.node("Neg", [first.outputs[0]])])
+    np.testing.assert_array_equal(said(model), [[0, 4]])
+
+
 def test_what_is_inserted_after_an_input_leaves_the_input() -> None:
     model = relu_then_scale()
     data = model.graph.inputs[0]

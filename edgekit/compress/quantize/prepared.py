@@ -26,6 +26,7 @@ from edgekit.compress.quantize.weights import Rounded, Rule, round_weights
 from edgekit.compress.sensitivity import answers_of, change_between
 from edgekit.compress.steps import Precision
 from edgekit.errors import UnsupportedModel
+from edgekit.graph.edit import free_name
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,13 @@ def prepare_model(
 
 
 def name_nodes(model: ir.Model) -> None:
-    """Gives every node a name, by its first output, so that plans can speak of it."""
-    taken: set[str] = set()
+    """Gives every node a name of its own, by its first output, so that plans can speak of it.
+
+    Of nodes that share a name, the first keeps it.
+    """
+    taken, met = {node.name for node in model.graph}, set[str | None]()
     for node in model.graph:
-        if not node.name or node.name in taken:
-            node.name = str(node.outputs[0].name)
-        taken.add(node.name)
+        if not node.name or node.name in met:
+            node.name = free_name(str(node.outputs[0].name), taken)
+            taken.add(node.name)
+        met.add(node.name)
