@@ -19,7 +19,8 @@ _COMPARISONS = frozenset(
 _ELEMENTWISE = _COMPARISONS | frozenset(
     (
         *("Abs", "Add", "Cast", "Div", "Erf", "Exp", "HardSigmoid", "Log", "Max", "Min", "Mul"),
-        *("Neg", "Pow", "Reciprocal", "Sign", "Sqrt", "Sub", "Sum", "Tanh", "Where"),
+        *("Cos", "Neg", "Pow", "Reciprocal", "Sigmoid", "Sign", "Sin", "Sqrt", "Sub", "Sum"),
+        *("Tanh", "Where"),
     )
 )
 
@@ -92,6 +93,19 @@ class Backward:
             output.shape = None if shape is None else ir.Shape(shape)
             output.type = None if dtype is None else ir.TensorType(dtype)
         return node.outputs
+
+    def forward_output(
+        self, node: ir.Node, index: int, *, shape: Sequence[int], dtype: ir.DataType | None
+    ) -> ir.Value:
+        """An optional output of a node of the forward graph, which may not have asked for it."""
+        if index >= len(node.outputs):
+            node.resize_outputs(index + 1)
+        output = node.outputs[index]
+        if not output.name:
+            output.name = f"{self._prefix}/{node.op_type}_{len(self.nodes)}_{index}"
+        output.shape = ir.Shape(shape)
+        output.type = None if dtype is None else ir.TensorType(dtype)
+        return output
 
     def constant(self, array: npt.ArrayLike, *, dtype: ir.DataType | None = None) -> ir.Value:
         """An initialiser; floats become `dtype` (float32 without one)."""

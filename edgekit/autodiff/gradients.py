@@ -13,6 +13,7 @@ from edgekit.autodiff.paths import nodes_between
 from edgekit.autodiff.registry import rule_of
 from edgekit.autodiff.shapes import is_float, shape_of, where
 from edgekit.errors import InputError, UnsupportedModel
+from edgekit.graph.fixing import raise_opset
 
 
 def gradients(
@@ -21,8 +22,8 @@ def gradients(
     """The model, and besides its outputs the gradient of one value by others.
 
     Only what lies between `wrt` and `of` gets a backward; what `of` does not depend on has the
-    gradient zero. The nodes are standard operators of the model's own opset, which has to be 17
-    or later, and inner values need static shapes where a rule depends on them.
+    gradient zero. The nodes are standard operators of the model's own opset, or of 17 where that
+    is older, and inner values need static shapes where a rule depends on them.
 
     Args:
         model: left as it is.
@@ -39,9 +40,9 @@ def gradients(
     Raises:
         InputError: a name is none of the model's, or is no float, or `of` is no scalar.
         UnsupportedModel: an operator on the way has no rule, or a rule needs a static shape or a
-            constant that is not there. Says which node.
+            constant that is not there (says which node), or the model cannot be raised to 17.
     """
-    result = _with_shapes(model.clone())
+    result = _with_shapes(raise_opset(model.clone()))
     graph = result.graph
     values = ir.convenience.create_value_mapping(graph)
     target = _named(values, of if isinstance(of, str) else of.name or "")
@@ -61,8 +62,6 @@ def gradients(
 
 
 def _with_shapes(model: ir.Model) -> ir.Model:
-    if model.opset_imports.get("", 0) < 17:
-        raise UnsupportedModel("gradients need opset 17 or later; raise the model's opset first")
     known = all(
         value.shape is not None and value.dtype is not None
         for node in model.graph

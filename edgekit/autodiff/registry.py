@@ -26,23 +26,28 @@ RuleOfMany: TypeAlias = Callable[[ir.Node, Gradients, Backward], Gradients]
 """From a node and the gradients of all its outputs, `None` for those that nothing depends on."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "batch_normalization": ("BatchNormalization",),
     "choosing": ("Max", "Min", "Where"),
     "convolution": ("Conv", "ConvTranspose"),
+    "dropping": ("Dropout",),
     "elementwise": ("Add", "Div", "Mul", "Pow", "Sub", "Sum"),
     "gathering": ("Gather", "GatherElements", "GatherND"),
     "joining": ("Concat", "Pad", "Slice", "Split"),
     "matrix": ("Gemm", "MatMul"),
-    "normalization": ("BatchNormalization", "InstanceNormalization", "LayerNormalization"),
-    "pooling": ("AveragePool", "GlobalAveragePool", "MaxPool"),
+    "normalization": ("InstanceNormalization", "LayerNormalization"),
+    "pooling": ("AveragePool", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"),
     "quantization": ("DequantizeLinear", "QuantizeLinear"),
     "rectifier": ("Abs", "Clip", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu"),
-    "reduction": ("ReduceMean", "ReduceSum"),
+    "reduction": ("ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"),
     "reshaping": (
-        *("Cast", "Dropout", "Expand", "Flatten", "Identity", "Reshape", "Squeeze"),
+        *("Cast", "Expand", "Flatten", "Identity", "Reshape", "Squeeze"),
         *("Transpose", "Unsqueeze"),
     ),
     "resizing": ("Resize",),
-    "smooth": ("Erf", "Exp", "Gelu", "Log", "Neg", "Reciprocal", "Sigmoid", "Sqrt", "Tanh"),
+    "smooth": (
+        *("Cos", "Elu", "Erf", "Exp", "Gelu", "Log", "Neg", "Reciprocal", "Sigmoid", "Sin"),
+        *("Softplus", "Sqrt", "Tanh"),
+    ),
     "softmax": ("LogSoftmax", "Softmax"),
 }
 """The files of `edgekit.autodiff.rules`, and the operators whose rules they hold."""

@@ -62,7 +62,10 @@ def test_a_value_that_a_node_reads_twice_gets_both_shares() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["Abs", "Erf", "Exp", "HardSwish", "Neg", "Reciprocal", "Relu", "Sigmoid", "Tanh"],
+    [
+        *("Abs", "Cos", "Erf", "Exp", "HardSwish", "Neg", "Reciprocal", "Relu", "Sigmoid", "Sin"),
+        *("Softplus", "Tanh"),
+    ],
 )
 def test_one_number_in_one_out(kind: str) -> None:
     check(lambda build, x: build.op(kind, x), {"x": 3 * apart(3, 4)})
@@ -84,6 +87,8 @@ def test_gelu(approximate: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "attributes"),
     [
+        ("Elu", {}),
+        ("Elu", {"alpha": 0.3}),
         ("LeakyRelu", {"alpha": 0.3}),
         ("LeakyRelu", {"alpha": -0.3}),
         ("HardSigmoid", {}),

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgekit.autodiff import gradients
 from edgekit.graph.build import GraphBuilder
-from tests.autodiff.differences import check, normal
+from tests.autodiff.differences import apart, check, model_of, normal, run
 
 FLAGS = st.sampled_from([0, 1])
 
@@ -53,19 +54,31 @@ def test_softmax(kind: str, axis: int) -> None:
     check(lambda build, x: build.op(kind, x, axis=axis), {"x": normal(3, 4, 2)})
 
 
-@pytest.mark.parametrize("kind", ["ReduceMean", "ReduceSum"])
+@pytest.mark.parametrize("kind", ["ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"])
 @pytest.mark.parametrize("axes", [[0], [-1], [0, 2], [1, -1], None])
 @pytest.mark.parametrize("keepdims", [0, 1])
 @pytest.mark.parametrize("opset", [17, 18])
-def test_sums_and_means(kind: str, axes: list[int] | None, keepdims: int, opset: int) -> None:
+def test_reductions(kind: str, axes: list[int] | None, keepdims: int, opset: int) -> None:
     def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
         if axes is None:
             return build.op(kind, x, keepdims=keepdims)
-        if kind == "ReduceMean" and opset < 18:
+        if kind != "ReduceSum" and opset < 18:
             return build.op(kind, x, axes=axes, keepdims=keepdims)
         return build.op(kind, x, np.array(axes), keepdims=keepdims)
 
-    check(net, {"x": normal(2, 3, 4)}, opset=opset)
+    check(net, {"x": apart(2, 3, 4)}, opset=opset)
+
+
+def test_equal_extremes_share_the_gradient_and_a_norm_of_0_has_none() -> None:
+    x = np.array([[3, 1, 3], [0, 0, 0]], np.float32)
+    for kind, wanted in (
+        ("ReduceMax", [[0.5, 0, 0.5], [2 / 3] * 3]),
+        ("ReduceL2", [[3 / 19**0.5, 1 / 19**0.5, 3 / 19**0.5], [0, 0, 0]]),
+    ):
+        model = model_of(lambda build, x, kind=kind: build.op(kind, x, axes=[1]), {"x": x})
+        dy = np.array([[1], [2]], np.float32)
+        found = run(gradients(model, "y", ["x"], seed="dy"), {"x": x, "dy": dy})
+        np.testing.assert_allclose(found["grad(x)"], wanted, 1e-6)
 
 
 def test_a_sum_over_no_axes_is_the_thing_itself() -> None:

@@ -3,6 +3,8 @@
 import numpy as np
 import onnx_ir as ir
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgekit.autodiff import gradients
 from edgekit.errors import UnsupportedModel
@@ -22,11 +24,31 @@ def test_batch_normalization_in_inference(shape: tuple[int, ...]) -> None:
     check(net, inputs)
 
 
-def test_batch_normalization_in_training_is_refused() -> None:
+def in_training(build: GraphBuilder, *values: ir.Value) -> ir.Value:
+    """Normalised by the statistics of the batch; the given ones start at 0."""
+    x, scale, bias = values
+    zeros = np.zeros(3, np.float32)
+    how = {"epsilon": 1e-3, "training_mode": 1}
+    return build.op_many("BatchNormalization", x, scale, bias, zeros, zeros, outputs=3, **how)[0]
+
+
+@given(
+    st.integers(2, 4),
+    st.lists(st.integers(1, 4), max_size=2),
+    st.sampled_from([0, 3]),
+)
+@settings(max_examples=30, deadline=None)
+def test_batch_normalization_in_training(batch: int, size: list[int], mean: int) -> None:
+    inputs = {"x": normal(batch, 3, *size) + np.float32(mean)}
+    inputs |= {"scale": normal(3, seed=1), "bias": normal(3, seed=2)}
+    check(in_training, inputs)
+
+
+def test_running_statistics_have_no_gradient() -> None:
     def net(build: GraphBuilder, x: ir.Value, ones: ir.Value) -> ir.Value:
         return build.op_many(
             "BatchNormalization", x, ones, ones, ones, ones, outputs=3, training_mode=1
-        )[0]
+        )[1]
 
     model = model_of(net, {"x": normal(4, 3), "ones": np.ones(3, np.float32)})
     with pytest.raises(UnsupportedModel, match="BatchNormalization node"):

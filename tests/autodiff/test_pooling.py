@@ -88,3 +88,15 @@ def test_average_pool_rounds_up(size: int, pads: list[int], include: int) -> Non
 
 def test_global_average_pool() -> None:
     check(lambda build, x: build.op("GlobalAveragePool", x), {"x": normal(2, 3, 4, 5)})
+
+
+@pytest.mark.parametrize("size", [(1, 5), (4, 5)])
+def test_global_max_pool(size: tuple[int, ...]) -> None:
+    check(lambda build, x: build.op("GlobalMaxPool", x), {"x": apart(2, 3, *size)})
+
+
+def test_global_max_pool_gives_the_gradient_to_the_first_of_equal_numbers() -> None:
+    x, dy = np.ones((1, 2, 3), np.float32), np.array([[[2], [3]]], np.float32)
+    model = model_of(lambda build, x: build.op("GlobalMaxPool", x), {"x": x})
+    found = run(gradients(model, "y", ["x"], seed="dy"), {"x": x, "dy": dy})
+    assert found["grad(x)"].tolist() == [[[2, 0, 0], [3, 0, 0]]]

@@ -118,14 +118,6 @@ def test_expand_and_dropout() -> None:
     check(net, {"x": normal(3, 1)})
 
 
-def test_dropout_in_training_is_refused() -> None:
-    def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
-        return build.op("Dropout", x, 0.5, np.array(True))
-
-    with pytest.raises(UnsupportedModel, match="Dropout node"):
-        gradients(model_of(net, {"x": normal(4)}), "y", ["x"], seed="dy")
-
-
 def test_a_cast_to_double_and_back() -> None:
     def net(build: GraphBuilder, x: ir.Value) -> ir.Value:
         wide = build.op("Cast", x, to=ir.DataType.DOUBLE)

@@ -1,4 +1,4 @@
-"""Normalisation by a mean and a variance."""
+"""Normalisation of each sample by a mean and a variance of its own."""
 
 import math
 
@@ -7,32 +7,7 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
-from edgekit.autodiff.shapes import float_of, int_of, operand, optional, shape_of, where
-from edgekit.errors import UnsupportedModel
-
-
-@vjp("BatchNormalization")
-def batch_normalization(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
-    """In inference: a product and a sum for each channel.
-
-    Declines where `training_mode` is on. Ioffe and Szegedy, 2015, arXiv:1502.03167.
-    """
-    if int_of(node, "training_mode", 0):
-        raise UnsupportedModel(f"{where(node)} is in training mode; export the model in evaluation")
-    x = operand(node, 0)
-    rank = len(shape_of(x))
-    channels = shape_of(operand(node, 1))
-    columns = (*channels, *[1] * (rank - 2))
-    scale, mean, variance = (build.reshape(operand(node, index), columns) for index in (1, 3, 4))
-    inverse = _inverse_deviation(variance, node, build)
-    axes = [0, *range(2, rank)]
-    dx = build.op("Mul", dy, build.op("Mul", scale, inverse))
-    product = build.op("Mul", dy, build.op("Mul", build.op("Sub", x, mean), inverse))
-    dscale, dbias = (build.sum(value, axes, keepdims=False) for value in (product, dy))
-    dmean = build.op("Neg", build.sum(dx, axes, keepdims=False))
-    share = build.op("Mul", build.op("Mul", scale, build.op("Mul", inverse, inverse)), -0.5)
-    dvariance = build.op("Mul", dscale, build.reshape(share, channels))
-    return dx, dscale, dbias, dmean, dvariance
+from edgekit.autodiff.shapes import float_of, int_of, operand, optional, shape_of
 
 
 @vjp("LayerNormalization")
@@ -64,9 +39,9 @@ def _normalised(
     x: ir.Value, axes: list[int], node: ir.Node, build: Backward
 ) -> tuple[ir.Value, ir.Value]:
     """`(x - mean) / deviation` over axes, and `1 / deviation`."""
-    centred = build.op("Sub", x, _mean(x, axes, build))
-    variance = _mean(build.op("Mul", centred, centred), axes, build)
-    inverse = _inverse_deviation(variance, node, build)
+    centred = build.op("Sub", x, mean_over(x, axes, build))
+    variance = mean_over(build.op("Mul", centred, centred), axes, build)
+    inverse = inverse_deviation(variance, node, build)
     return build.op("Mul", centred, inverse), inverse
 
 
@@ -74,16 +49,18 @@ def _through(
     d: ir.Value, unit: ir.Value, inverse: ir.Value, axes: list[int], build: Backward
 ) -> ir.Value:
     """From the gradient `d` of the normalised numbers to that of the numbers."""
-    along = build.op("Mul", unit, _mean(build.op("Mul", d, unit), axes, build))
-    rest = build.op("Sub", build.op("Sub", d, _mean(d, axes, build)), along)
+    along = build.op("Mul", unit, mean_over(build.op("Mul", d, unit), axes, build))
+    rest = build.op("Sub", build.op("Sub", d, mean_over(d, axes, build)), along)
     return build.op("Mul", rest, inverse)
 
 
-def _mean(x: ir.Value, axes: list[int], build: Backward) -> ir.Value:
+def mean_over(x: ir.Value, axes: list[int], build: Backward) -> ir.Value:
+    """The mean over axes, which stay as axes of 1."""
     n = math.prod(shape_of(x)[axis] for axis in axes)
     return build.op("Mul", build.sum(x, axes), 1 / n)
 
 
-def _inverse_deviation(variance: ir.Value, node: ir.Node, build: Backward) -> ir.Value:
+def inverse_deviation(variance: ir.Value, node: ir.Node, build: Backward) -> ir.Value:
+    """1 / sqrt(variance + epsilon), with the epsilon of a normalising node."""
     epsilon = float(np.float32(float_of(node, "epsilon", 1e-5)))
     return build.op("Reciprocal", build.op("Sqrt", build.op("Add", variance, epsilon)))

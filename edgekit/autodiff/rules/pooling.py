@@ -20,6 +20,24 @@ def global_average_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradien
     return [build.expand(build.op("Mul", dy, 1 / math.prod(shape[2:])), shape)]
 
 
+@vjp("GlobalMaxPool")
+def global_max_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """DY to where the maximum was, the first of several."""
+    x = operand(node, 0)
+    n, channels, *size = shape_of(x)
+    flat = build.reshape(x, (n, channels, math.prod(size)))
+    place = build.op("ArgMax", flat, axis=2, shape=(n, channels, 1), dtype=ir.DataType.INT64)
+    spread = build.op(
+        "ScatterElements",
+        build.zeros_like(flat),
+        place,
+        build.reshape(dy, (n, channels, 1)),
+        shape=shape_of(flat),
+        axis=2,
+    )
+    return [build.reshape(spread, shape_of(x))]
+
+
 @vjp("AveragePool")
 def average_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     """Each number gets dY / n of the windows it is in, n being how many numbers each averages."""

@@ -1,4 +1,4 @@
-"""Sums and means over axes."""
+"""Sums, means, extremes and norms over axes."""
 
 import math
 
@@ -23,8 +23,28 @@ def reduce_mean(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     return [build.expand(build.op("Mul", _kept(node, dy, build), 1 / n), shape)]
 
 
+@vjp("ReduceMax", "ReduceMin")
+def reduce_extremum(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """DY to where the extreme number was, in equal shares to several."""
+    x = operand(node, 0)
+    axes = sorted(_reduced(node))
+    y = _kept(node, node.outputs[0], build)
+    chosen = build.mask(build.op("Equal", x, y), like=dy)
+    share = build.op("Div", _kept(node, dy, build), build.sum(chosen, axes)) if axes else dy
+    return [build.op("Mul", chosen, share)]
+
+
+@vjp("ReduceL2")
+def reduce_l2(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """DY * x / y, and 0 where the norm is 0."""
+    y = _kept(node, node.outputs[0], build)
+    nonzero = build.op("Add", y, build.mask(build.op("Equal", y, 0.0), like=y))
+    share = build.op("Div", _kept(node, dy, build), nonzero)
+    return [build.op("Mul", operand(node, 0), share)]
+
+
 def _kept(node: ir.Node, dy: ir.Value, build: Backward) -> ir.Value:
-    """DY with the reduced axes as axes of 1."""
+    """A value of the output's shape with the reduced axes as axes of 1."""
     shape, reduced = shape_of(operand(node, 0)), _reduced(node)
     return build.reshape(dy, [1 if axis in reduced else size for axis, size in enumerate(shape)])
 

@@ -1,12 +1,10 @@
 """Operators that give the same numbers in another shape, order, dtype or number of copies."""
 
-import numpy as np
 import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
-from edgekit.autodiff.shapes import constant_input, operand, shape_of, where
-from edgekit.errors import UnsupportedModel
+from edgekit.autodiff.shapes import operand, shape_of
 from edgekit.graph.match import ints_of
 
 
@@ -37,15 +35,3 @@ def cast(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     if before is None or not before.is_floating_point():
         return [dy]
     return [build.op("Cast", dy, to=before, dtype=before)]
-
-
-@vjp("Dropout")
-def dropout(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
-    """DY: in inference nothing is dropped.
-
-    Declines where `training_mode` is on.
-    """
-    training = constant_input(node, 2)
-    if training is not None and np.any(training):
-        raise UnsupportedModel(f"{where(node)} is in training mode; export the model in evaluation")
-    return [dy]

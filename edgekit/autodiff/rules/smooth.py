@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
-from edgekit.autodiff.shapes import operand, string_of
+from edgekit.autodiff.shapes import float_of, operand, string_of
 
 
 @vjp("Neg")
@@ -45,6 +45,32 @@ def sigmoid(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     """DY * y (1 - y)."""
     y = node.outputs[0]
     return [build.op("Mul", build.op("Mul", dy, y), build.op("Sub", 1.0, y))]
+
+
+@vjp("Softplus")
+def softplus(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """DY * sigmoid(x)."""
+    return [build.op("Mul", dy, build.op("Sigmoid", operand(node, 0)))]
+
+
+@vjp("Elu")
+def elu(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """DY above 0, dY * (y + alpha) below. Clevert et al., 2016, arXiv:1511.07289."""
+    below = build.op("Add", node.outputs[0], float_of(node, "alpha", 1.0))
+    slope = build.op("Where", build.op("Greater", operand(node, 0), 0.0), 1.0, below)
+    return [build.op("Mul", dy, slope)]
+
+
+@vjp("Sin")
+def sin(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """DY * cos(x)."""
+    return [build.op("Mul", dy, build.op("Cos", operand(node, 0)))]
+
+
+@vjp("Cos")
+def cos(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
+    """-dY * sin(x)."""
+    return [build.op("Neg", build.op("Mul", dy, build.op("Sin", operand(node, 0))))]
 
 
 @vjp("Tanh")
