@@ -4,6 +4,7 @@ import onnx_ir as ir
 
 from edgekit.graph.passes.cancel_transposes import CancelTransposes
 from edgekit.graph.passes.fold_constants import FoldConstants
+from edgekit.graph.passes.fold_gemm_factors import FoldGemmFactors
 from edgekit.graph.passes.fold_padding import FoldPadding
 from edgekit.graph.passes.fuse_batch_norm import FuseBatchNorm
 from edgekit.graph.passes.fuse_input_scale import FuseInputScale
@@ -28,6 +29,7 @@ SIMPLIFYING: tuple[type[GraphPass], ...] = (
     UnwrapSoftmax,
     MergeReshapes,
     MatMulToGemm,
+    FoldGemmFactors,
     FuseBatchNorm,
     FuseScaleAndBias,
     FoldPadding,
