@@ -1,0 +1,113 @@
+"""Keeps a training on disk so that it goes on as if it had never stopped."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import numpy as np
+
+from edgekit.array import Array
+from edgekit.errors import InputError
+from edgekit.train.history import Epoch
+
+_NAME = "checkpoint.json"
+_NOW, _BEST = "now:", "best:"
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a training stands after an epoch.
+
+    Attributes:
+        of: what is trained; a checkpoint of something else is refused.
+        steps: taken so far.
+        history: of each epoch so far.
+        carried: parameters and state.
+        best: the parameters of the best epoch.
+    """
+
+    of: str
+    steps: int
+    history: tuple[Epoch, ...]
+    carried: dict[str, Array]
+    best: dict[str, Array]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Writes a checkpoint; whenever power fails, the folder holds this one or the one before.
+
+    The arrays go to a file of their own. `checkpoint.json`, which names it, is put in its place
+    last, by renaming.
+
+    Returns:
+        The file of arrays.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = folder / f"checkpoint-{len(checkpoint.history):06}.npz"
+    named = {_NOW + name: array for name, array in checkpoint.carried.items()}
+    named |= {_BEST + name: array for name, array in checkpoint.best.items()}
+    _write(arrays, lambda file: np.savez(file, **named))  # type: ignore[arg-type]
+    told = {
+        "of": checkpoint.of,
+        "steps": checkpoint.steps,
+        "arrays": arrays.name,
+        "history": msgspec.to_builtins(checkpoint.history),
+    }
+    text = json.dumps(told, indent=1).encode()
+    _write(folder / _NAME, lambda file: file.write(text))
+    for old in folder.glob("checkpoint-*.npz"):
+        if old != arrays:
+            old.unlink()
+    return arrays
+
+
+def load_checkpoint(folder: Path, of: str) -> Checkpoint | None:
+    """The checkpoint in a folder, or `None` where there is none.
+
+    Raises:
+        InputError: it is unreadable, or of another training.
+    """
+    path = folder / _NAME
+    if not path.exists():
+        return None
+    try:
+        told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        with np.load(folder / told["arrays"], allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        history = msgspec.convert(told["history"], tuple[Epoch, ...])
+        found = Checkpoint(
+            of=told["of"],
+            steps=told["steps"],
+            history=history,
+            carried=_part(arrays, _NOW),
+            best=_part(arrays, _BEST),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a readable checkpoint: {error}") from error
+    if found.of != of:
+        raise InputError(
+            f"{path}: belongs to another model, loss, optimiser, seed or data; "
+            "remove it, or name another folder"
+        )
+    return found
+
+
+def _part(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Fills a file beside the path, and renames it when it is on the disk."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,1 @@
+"""What a model learns from: arrays, folders of pictures, windows of sensor rows."""

@@ -1,0 +1,192 @@
+"""Trains a compiled step on data, epoch after epoch."""
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Protocol
+
+import msgspec
+import onnx_ir as ir
+
+from edgekit.array import Array
+from edgekit.errors import InputError
+from edgekit.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgekit.train.data.dataset import Dataset, batches, samples_a_batch
+from edgekit.train.data.prefetch import prefetched
+from edgekit.train.diverging import TrainingDiverged, first_not_finite
+from edgekit.train.engine import Evaluator, StepRunner, check_batch
+from edgekit.train.evaluating import evaluate
+from edgekit.train.history import Epoch
+from edgekit.train.schedules import Schedule, constant
+from edgekit.train.step import Step
+
+Score = Callable[[Array, Array], float]
+"""From what a model says and what it should say to a number that is higher for better models."""
+
+
+class Counter(Protocol):
+    """Shows how far a piece of work is."""
+
+    def count(self, title: str, done: int, total: int) -> None:
+        """Shows work that counts its own steps."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a training.
+
+    Attributes:
+        parameters: those of the best epoch, float32 by name; see `Step.trained`.
+        history: of each epoch.
+        best: the number of the best epoch.
+    """
+
+    parameters: dict[str, Array]
+    history: tuple[Epoch, ...]
+    best: int
+
+
+def fit(
+    step: Step,
+    data: Dataset,
+    *,
+    epochs: int,
+    rate: float | Schedule,
+    seed: int = 0,
+    validation: Dataset | None = None,
+    score: Score | None = None,
+    patience: int | None = None,
+    checkpoints: Path | None = None,
+    threads: int = 1,
+    progress: Counter | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Fitted:
+    """Trains until all epochs are done or validation has not become better for a while.
+
+    With one thread, the same arguments give the same parameters to the last bit, whether the
+    training was interrupted or not.
+
+    Args:
+        step: what to train, from the parameters that it holds.
+        data: what to learn from.
+        epochs: how many passes over the data at most.
+        rate: the learning rate, or what says it for each step.
+        seed: of the order of samples and of what the data leaves to chance.
+        validation: what to judge each epoch by; without it, the training loss does.
+        score: judges by what the model says of `validation`, rather than by the loss.
+        patience: how many epochs in a row may be no better than the best; `None` for any number.
+        checkpoints: a folder to keep a checkpoint in after each epoch, and to go on from if there
+            is one.
+        threads: how many compute.
+        progress: is told of each epoch.
+        on_epoch: is called after each epoch.
+
+    Raises:
+        InputError: the data does not fit the model, is too little, or the checkpoint is of
+            another training.
+        TrainingDiverged: the loss is NaN or infinite.
+    """
+    if score is not None and validation is None:
+        raise InputError("a score needs validation data")
+    samples_a_batch(data, step.rows)
+    learner = _Learner(step, data, rate if callable(rate) else constant(rate), seed, threads)
+    judge = None if validation is None else _Judge(step, validation, score, threads)
+    of = _fingerprint(step, seed, len(data))
+    stands = None if checkpoints is None else load_checkpoint(checkpoints, of)
+    if stands is None:
+        stands = Checkpoint(
+            of=of, steps=0, history=(), carried=step.carried, best=dict(step.parameters)
+        )
+    elif checkpoints is not None:
+        learner.kept = str(checkpoints)
+    learner.runner.load(stands.carried)
+    while len(stands.history) < epochs and not _is_stuck(stands.history, patience):
+        if progress is not None:
+            progress.count("training", len(stands.history), epochs)
+        epoch = learner.learn(stands)
+        carried = learner.runner.carried
+        if judge is not None:
+            epoch = judge.judged(epoch, carried)
+        stands = _after(stands, epoch, carried, step)
+        if checkpoints is not None:
+            learner.kept = str(save_checkpoint(checkpoints, stands))
+        if on_epoch is not None:
+            on_epoch(epoch)
+    if progress is not None:
+        progress.count("training", epochs, epochs)
+    return Fitted(stands.best, stands.history, _best(stands.history))
+
+
+class _Learner:
+    """Takes the steps of an epoch."""
+
+    def __init__(
+        self, step: Step, data: Dataset, schedule: Schedule, seed: int, threads: int
+    ) -> None:
+        self.runner = StepRunner(step, threads=threads)
+        self.kept: str | None = None
+        self._step, self._data, self._schedule, self._seed = step, data, schedule, seed
+
+    def learn(self, stands: Checkpoint) -> Epoch:
+        """One pass over the data."""
+        number = len(stands.history)
+        past = [epoch.to_lower for epoch in stands.history]
+        made = batches(self._data, self._step.rows, seed=self._seed, epoch=number)
+        losses, rate = [], 0.0
+        with closing(prefetched(made, self._data.ahead)) as stream:
+            for taken, batch in enumerate(stream, stands.steps):
+                if number == 0:
+                    check_batch(self._step.batch, batch)
+                rate = self._schedule(taken, past)
+                losses.append(self.runner.run(batch, rate))
+                if not math.isfinite(losses[-1]):
+                    wrong = first_not_finite(self._step, self.runner.before)
+                    raise TrainingDiverged(taken, *wrong, self.kept)
+        return Epoch(number=number + 1, steps=len(losses), loss=fmean(losses), rate=rate)
+
+
+class _Judge:
+    """Judges the parameters after an epoch on validation data."""
+
+    def __init__(self, step: Step, data: Dataset, score: Score | None, threads: int) -> None:
+        self._evaluator = Evaluator(step, threads=threads)
+        self._step, self._data, self._score = step, data, score
+
+    def judged(self, epoch: Epoch, parameters: Mapping[str, Array]) -> Epoch:
+        """The epoch with the validation loss, and the score if one was asked for."""
+        found = evaluate(self._step, parameters, self._data, evaluator=self._evaluator)
+        value = None if self._score is None else float(self._score(found.outputs, found.targets))
+        return msgspec.structs.replace(epoch, validation_loss=found.loss, score=value)
+
+
+def _after(stands: Checkpoint, epoch: Epoch, carried: dict[str, Array], step: Step) -> Checkpoint:
+    is_best = all(epoch.to_lower < other.to_lower for other in stands.history)
+    return Checkpoint(
+        of=stands.of,
+        steps=stands.steps + epoch.steps,
+        history=(*stands.history, epoch),
+        carried=carried,
+        best={name: carried[name] for name in step.parameters} if is_best else stands.best,
+    )
+
+
+def _best(history: Sequence[Epoch]) -> int:
+    """The number of the first of the best epochs, 0 before there is one."""
+    return min(history, key=lambda epoch: epoch.to_lower).number if history else 0
+
+
+def _is_stuck(history: Sequence[Epoch], patience: int | None) -> bool:
+    return patience is not None and len(history) - _best(history) > patience
+
+
+def _fingerprint(step: Step, seed: int, samples: int) -> str:
+    """Tells one training from another: its graph, first parameters, seed and amount of data."""
+    digest = hashlib.sha256(f"{seed} {samples}".encode())
+    digest.update(ir.to_proto(step.step).SerializeToString(deterministic=True))
+    for name, array in step.parameters.items():
+        digest.update(name.encode() + array.tobytes())
+    return digest.hexdigest()

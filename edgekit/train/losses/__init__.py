@@ -1,0 +1,1 @@
+"""Losses as graphs, one small file a family."""

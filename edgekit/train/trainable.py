@@ -1,0 +1,97 @@
+"""Finds out which initialisers of a model are its parameters, and which of them are trained."""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+import numpy as np
+import onnx_ir as ir
+
+from edgekit.errors import InputError, UnsupportedModel
+from edgekit.graph.edit import add_initializer
+from edgekit.graph.match import constant, is_op
+
+_WEIGHTS = {
+    "BatchNormalization": (1, 2),
+    "Conv": (1, 2),
+    "ConvTranspose": (1, 2),
+    "GRU": (1, 2, 3),
+    "Gather": (0,),
+    "Gemm": (0, 1, 2),
+    "InstanceNormalization": (1, 2),
+    "LSTM": (1, 2, 3),
+    "LayerNormalization": (1, 2),
+    "MatMul": (0, 1),
+    "PRelu": (1,),
+}
+"""Which inputs of an operator are weights, where they are constant."""
+
+_LINEAR = ("Conv", "ConvTranspose", "MatMul")
+
+
+def parameters_of(model: ir.Model, trainable: Sequence[str] | None) -> list[ir.Value]:
+    """The initialisers to train, in the order in which the graph reads them.
+
+    Args:
+        model: left as it is.
+        trainable: names of initialisers, or patterns of names in the manner of a shell; `None`
+            stands for every weight and bias. A pattern finds weights and biases only, a full name
+            any float32 initialiser.
+
+    Raises:
+        InputError: a name or pattern finds nothing.
+        UnsupportedModel: the model has no weights, or they are not float32.
+    """
+    weights = list(dict.fromkeys(_weights(model.graph)))
+    if trainable is None:
+        chosen = weights
+    else:
+        chosen = list(dict.fromkeys(v for text in trainable for v in _found(model, weights, text)))
+    if not chosen:
+        raise UnsupportedModel("the model has no weights to train")
+    for value in chosen:
+        if value.dtype != ir.DataType.FLOAT:
+            raise UnsupportedModel(f"the parameter {value.name!r} is {value.dtype}, not float32")
+    return [value for value in model.graph.initializers.values() if value in chosen]
+
+
+def untie_vectors(model: ir.Model) -> None:
+    """Gives each node its own copy of a vector that several share, in place.
+
+    Equal constants, such as biases of zero, are stored once in a file, which does not mean that
+    they are to stay equal. Shared matrices are tied on purpose, and stay so.
+    """
+    for value in list(dict.fromkeys(_weights(model.graph))):
+        array = constant(value)
+        if array is None or array.ndim > 1:
+            continue
+        for node, index in list(value.uses())[1:]:
+            copy = add_initializer(model, str(value.name), np.array(array))
+            node.replace_input_with(index, copy)
+
+
+def _found(model: ir.Model, weights: list[ir.Value], text: str) -> list[ir.Value]:
+    exact = model.graph.initializers.get(text)
+    found = [exact] if exact is not None else []
+    found = found or [value for value in weights if fnmatchcase(str(value.name), text)]
+    if not found:
+        names = ", ".join(str(value.name) for value in weights)
+        raise InputError(f"no parameter is called {text!r}; there are {names[:300]}")
+    return found
+
+
+def _weights(graph: ir.Graph) -> Iterator[ir.Value]:
+    for node in graph:
+        for index, value in enumerate(node.inputs):
+            if value is None or not value.is_initializer() or value.is_graph_input():
+                continue
+            is_float = value.dtype is None or value.dtype.is_floating_point()
+            if is_float and (index in _WEIGHTS.get(node.op_type, ()) or _is_bias(node, index)):
+                yield value
+
+
+def _is_bias(node: ir.Node, index: int) -> bool:
+    """Whether an input is what an Add adds to a product."""
+    if not is_op(node, "Add"):
+        return False
+    other = node.inputs[1 - index]
+    return other is not None and is_op(other.producer(), *_LINEAR)
