@@ -18,7 +18,20 @@ _COMPARISONS = frozenset(
 )
 _ELEMENTWISE = _COMPARISONS | frozenset(
     (
-        *("Abs", "Add", "Cast", "Div", "Erf", "Exp", "HardSigmoid", "Log", "Max", "Min", "Mul"),
+        *(
+            "Abs",
+            "Add",
+            "BitShift",
+            "Cast",
+            "Div",
+            "Erf",
+            "Exp",
+            "HardSigmoid",
+            "Log",
+            "Max",
+            "Min",
+            "Mul",
+        ),
         *("Cos", "Neg", "Pow", "Reciprocal", "Sigmoid", "Sign", "Sin", "Sqrt", "Sub", "Sum"),
         *("Tanh", "Where"),
     )
@@ -33,10 +46,11 @@ class Backward:
 
     Args:
         taken: names that the forward graph uses.
+        prefix: what the names of new nodes and values begin with.
     """
 
-    def __init__(self, taken: Iterable[str]) -> None:
-        self._prefix = "backward"
+    def __init__(self, taken: Iterable[str], *, prefix: str = "backward") -> None:
+        self._prefix = prefix
         while any(name.startswith(self._prefix) for name in taken):
             self._prefix += "_"
         self.nodes: list[ir.Node] = []
@@ -90,6 +104,8 @@ class Backward:
                 shape = _broadcast(values)
             if dtype is None:
                 dtype = ir.DataType.BOOL if kind in _COMPARISONS else like
+            if dtype is None and kind in _ELEMENTWISE:
+                dtype = next((value.dtype for value in values if value is not None), None)
             output.shape = None if shape is None else ir.Shape(shape)
             output.type = None if dtype is None else ir.TensorType(dtype)
         return node.outputs
