@@ -7,6 +7,7 @@ import numpy as np
 from edgekit.convert import schema
 from edgekit.convert.layout import NEW, Order, same_memory, stored_shape
 from edgekit.convert.quantization import Grid
+from edgekit.convert.versions import DEQUANTIZES_CHANNELS
 from edgekit.convert.writer import Tensor, Writer
 from edgekit.errors import UnsupportedModel
 
@@ -79,7 +80,9 @@ class Conversions:
         if key not in self._made:
             name = f"tensor_{tensor.index}/{code.lower()}"
             self._made[key] = self._writer.tensor(name, tensor.shape, dtype, grid)
-            self._writer.operator(code, [tensor], [self._made[key]])
+            has_channels = tensor.grid is not None and len(tensor.grid.scales) > 1
+            version = DEQUANTIZES_CHANNELS if has_channels else None
+            self._writer.operator(code, [tensor], [self._made[key]], version=version)
         return self._made[key]
 
     def _moved(

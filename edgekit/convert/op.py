@@ -219,16 +219,18 @@ class Op:
         return self.fixed("number", number, np.float32)
 
     def weights(self, index: int, array: Array, grid: Grid | None = None) -> Tensor:
-        """The weights behind an input: int8 on a grid, or float32, or half where that was asked."""
+        """The weights behind an input, as the node computes with them: int8, or float32.
+
+        Of what becomes float32 only when the model is loaded, the file holds less: int8 on a grid,
+        or half where that was asked.
+        """
         name = str(self.value(index).name)
-        writer = self.lowering.writer
         if array.dtype == np.float32 and self.lowering.half_weights:
             with np.errstate(over="ignore"):
                 half = array.astype(np.float16)
-            if np.isfinite(half).all():
-                stored = writer.constant(name, half)
-                return self.lowering.conversions.dequantized(stored, name)
-        return writer.constant(name, array, grid)
+            array = half if np.isfinite(half).all() else array
+        stored = self.lowering.writer.constant(name, array, grid)
+        return stored if self.is_integer else self.lowering.conversions.dequantized(stored, name)
 
     def give(self, tensor: Tensor, order: Order, output: int = 0) -> None:
         """Says which tensor stores what the node gives."""

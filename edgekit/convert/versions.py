@@ -95,6 +95,7 @@ VERSIONS: dict[str, tuple[Version, Version]] = {
 
 GROUPED_CONV = Version(6, "2.9.0")
 KEEPS_AXES = Version(5, "2.0.0")
+DEQUANTIZES_CHANNELS = Version(5, "2.7.0")
 
 
 def newest(runtimes: list[str]) -> str:

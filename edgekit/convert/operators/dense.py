@@ -39,10 +39,10 @@ def gemm(op: Op) -> None:
         op.give(_with_addend(op, y), (0, 1))
         return
     weights, grid = weights_of(op, 0 if op.integer("transB", 0) else 1)
+    if alpha != 1:
+        weights, grid = op.constant(1, "weights").astype(np.float32) * np.float32(alpha), None
     if not op.integer("transB", 0):
         weights = weights.T
-    if alpha != 1:
-        weights = weights * np.float32(alpha)
     x, weights = _aligned(op, weights, order)
     if _adds_a_vector(op):
         y = _dense(op, x, weights, grid, fused=True)

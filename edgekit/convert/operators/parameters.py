@@ -11,24 +11,17 @@ from edgekit.convert.writer import Tensor
 
 def has_integer_weights(op: Op, axis: int) -> bool:
     """Whether input 1 is int8 around zero, with a scale for the tensor or each entry of `axis`."""
-    constant = op.lowering.constants.quantized(op.input(1))
-    found = None if constant is None else constant.symmetric(axis)
-    return found is not None and min(found[1].scales) > 0
+    return _integer_weights(op, axis) is not None
 
 
 def weights_of(op: Op, axis: int) -> tuple[Array, Grid | None]:
-    """Input 1 as the node computes with it: int8 with its grid, or float32.
+    """Input 1 as it is stored: int8 with its grid, as `has_integer_weights` says, or float32.
 
     Raises:
         UnsupportedModel: it is not constant.
     """
-    if op.is_integer:
-        constant = op.lowering.constants.quantized(op.input(1))
-        assert constant is not None
-        found = constant.symmetric(axis)
-        assert found is not None
-        return found
-    return op.constant(1, "weights").astype(np.float32), None
+    found = _integer_weights(op, axis)
+    return (op.constant(1, "weights").astype(np.float32), None) if found is None else found
 
 
 def bias_of(
@@ -75,3 +68,9 @@ def bias_of(
     limits = np.iinfo(np.int32)
     clipped = np.clip(integers, limits.min, limits.max).astype(np.int32)
     return op.lowering.writer.constant(name, clipped, Grid(tuple(units.tolist())))
+
+
+def _integer_weights(op: Op, axis: int) -> tuple[Array, Grid] | None:
+    constant = op.lowering.constants.quantized(op.input(1))
+    found = None if constant is None else constant.symmetric(axis)
+    return found if found is not None and min(found[1].scales) > 0 else None
