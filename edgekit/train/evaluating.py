@@ -53,9 +53,7 @@ def evaluate(
     for batch, count in prefetched(batches_in_order(data, step.rows), data.ahead):
         check_batch(step.batch, batch)
         of_each, output = evaluator.run(batch, parameters)
-        if len(of_each) % data.views == 0:
-            of_each = of_each.reshape(data.views, -1).mean(axis=0)
-        losses.append(of_each[:count])
+        losses.append(of_each.reshape(-1, step.rows // data.views).mean(axis=0)[:count])
         outputs.append(output[:count])
         targets.append(batch[-1][:count])
     joined = np.concatenate(losses)
