@@ -1,8 +1,6 @@
 """The commands, as a user calls them: output, exit codes, and one clear line for a mistake."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,33 +8,24 @@ import numpy as np
 import pytest
 
 from edgekit.cli import COMMANDS
+from tests.cli.running import run
 from tests.samples import conv_net, picture_bundle, pictures, save, window_bundle, window_model
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def edgekit(*arguments: object) -> subprocess.CompletedProcess[str]:
-    code = "from edgekit.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def test_every_command_is_documented() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in COMMANDS:
         assert f"edgekit {name}" in readme
-        shown = edgekit(name, "--help")
+        shown = run(name, "--help")
         assert shown.returncode == 0
         assert shown.stdout.count("\n") > 5
 
 
 def test_compress_prints_one_json_document_and_nothing_else(tmp_path: Path) -> None:
     model, folder = save(conv_net(), tmp_path / "m.onnx"), pictures(tmp_path / "p")
-    done = edgekit("compress", model, "--data", folder, "--out", tmp_path / "b", "--json")
+    done = run("compress", model, "--data", folder, "--out", tmp_path / "b", "--json")
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["artifacts"][0]["measured"]["size_bytes"] > 0
@@ -48,7 +37,7 @@ def test_predict_json_of_pictures_is_the_documented_form(tmp_path: Path) -> None
     picture = np.zeros((16, 16, 3), np.uint8)
     picture[8:, :8] = 4
     cv2.imwrite(str(tmp_path / "x.png"), picture)
-    done = edgekit("predict", bundle, tmp_path / "x.png", "--json")
+    done = run("predict", bundle, tmp_path / "x.png", "--json")
     (result,) = json.loads(done.stdout)["results"]
     assert result["input"] == str(tmp_path / "x.png")
     assert result["top"][0]["label"] == "bl"
@@ -59,7 +48,7 @@ def test_predict_json_of_windows_is_the_documented_form(tmp_path: Path) -> None:
     bundle = window_bundle(tmp_path / "b").path
     np.save(tmp_path / "x.npy", np.full((4, 2), 12.0))
     (tmp_path / "y.csv").write_text("b,a\n" + "1,1\n" * 8)
-    done = edgekit("predict", bundle, tmp_path / "x.npy", tmp_path / "y.csv", "--json")
+    done = run("predict", bundle, tmp_path / "x.npy", tmp_path / "y.csv", "--json")
     results = json.loads(done.stdout)["results"]
     assert [(r["score"], r["threshold"], r["anomalous"]) for r in results] == [
         (12.0, 10.0, True),
@@ -69,22 +58,22 @@ def test_predict_json_of_windows_is_the_documented_form(tmp_path: Path) -> None:
 
 
 def test_inspect_counts_what_is_in_a_model(tmp_path: Path) -> None:
-    done = edgekit("inspect", save(conv_net(), tmp_path / "m.onnx"), "--json")
+    done = run("inspect", save(conv_net(), tmp_path / "m.onnx"), "--json")
     document = json.loads(done.stdout)
     assert document["parameters"] == 8 * 3 * 3 * 3 + 8 + 8 * 4
     assert document["macs"] == 14 * 14 * 8 * 27 + 8 * 4
     assert document["operators"]["Conv"] == 1
     assert "runs on zeros" in document["smoke_test"]
-    shown = edgekit("inspect", picture_bundle(tmp_path / "b").path)
+    shown = run("inspect", picture_bundle(tmp_path / "b").path)
     assert "golden vectors reproduced" in shown.stdout
 
 
 def test_pack_then_predict(tmp_path: Path) -> None:
     model = save(window_model(), tmp_path / "m.onnx")
-    packed = edgekit("pack", model, "--task", "anomaly", "--threshold", 2, "--out", tmp_path / "b")
+    packed = run("pack", model, "--task", "anomaly", "--threshold", 2, "--out", tmp_path / "b")
     assert packed.returncode == 0, packed.stderr
     np.save(tmp_path / "x.npy", np.full((4, 2), 12.0))
-    assert "ANOMALOUS" in edgekit("predict", tmp_path / "b", tmp_path / "x.npy").stdout
+    assert "ANOMALOUS" in run("predict", tmp_path / "b", tmp_path / "x.npy").stdout
 
 
 @pytest.mark.parametrize(
@@ -121,14 +110,7 @@ def test_a_mistake_is_one_clear_line(tmp_path: Path, arguments: str, code: int, 
     np.save(tmp_path / "wrong.npy", np.zeros((3, 3)))
     np.save(tmp_path / "nan.npy", np.full((4, 2), np.nan))
     (tmp_path / "nan.csv").write_text("a,b\n1,1\nNaN,1\n")
-    code_text = "from edgekit.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code_text, *arguments.split()],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = run(*arguments.split(), cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr

@@ -13,19 +13,10 @@ from click.testing import CliRunner
 from edgekit.cli import COMMANDS, edgekit
 from edgekit.cli.settings import options_of, settings_from
 from edgekit.compress.steps import Quantize, function_of, runnable_steps
+from tests.cli.running import run
 from tests.samples import conv_net, pictures, save
 
 RECIPE = '[input]\nconvention = "caffe"\n'
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    code = "from edgekit.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture

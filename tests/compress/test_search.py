@@ -1,6 +1,7 @@
 """The search: what it tries next, what it takes, and how it goes on after a stop."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -143,33 +144,17 @@ def arrays(path: Path) -> Path:
 
 def test_a_search_writes_its_bundle_its_recipe_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     model, folder = save(conv_net(), tmp_path / "m.onnx"), arrays(tmp_path / "x.npy")
-    recipe = Recipe(name="little")
+    little = Recipe(name="little")
+    search = partial(search_recipe, model, data=folder, out=tmp_path / "b", recipe=little, tries=2)
     first = Listener()
-    found = search_recipe(
-        model,
-        data=folder,
-        out=tmp_path / "b",
-        goals=Goals(agreement=0.5),
-        recipe=recipe,
-        tries=2,
-        progress=first,
-    )
+    found = search(goals=Goals(agreement=0.5), progress=first)
     assert found.compressed.bundle.manifest.name == "little"
     assert sum(point.standing == "chosen" for point in found.front) == 1
     chosen = load_recipe(found.recipe)
     assert chosen.gates.agreement == 0.5
     assert chosen.steps
     again = Listener()
-    more = search_recipe(
-        model,
-        data=folder,
-        out=tmp_path / "b",
-        goals=Goals(agreement=0.4),
-        recipe=recipe,
-        tries=2,
-        replace=True,
-        progress=again,
-    )
+    more = search(goals=Goals(agreement=0.4), replace=True, progress=again)
     assert first.calibrated == len(found.front) > 0
     assert again.calibrated == 0  # every candidate was there already, whatever the goal
     assert more.front == found.front

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from edgekit.bundle import PictureRule
 from edgekit.compress.data import PictureFolder, open_data
 from edgekit.compress.recipe import InputRecipe, Recipe
 from edgekit.zoo.mlperf_tiny import (
+    TinySamples,
     build_dense_autoencoder,
     build_ds_cnn,
     build_mobilenet,
@@ -115,45 +117,30 @@ def _ad01(data: Path, folder: Path) -> Net:
     )
 
 
-def _resnet8(_data: Path, folder: Path) -> Net:
-    samples = resnet8_samples(training=0, test=_TEST)
+_LEARNED: dict[str, tuple[str, Callable[[], ir.Model], Callable[..., TinySamples]]] = {
+    "resnet8": ("ResNet-8, digits", build_resnet8, resnet8_samples),
+    "ds-cnn": ("DS-CNN, digits as spectra", build_ds_cnn, ds_cnn_samples),
+    "mobilenet": ("MobileNetV1 0.25, digits or none", build_mobilenet, mobilenet_samples),
+    "autoencoder": (
+        "Dense autoencoder, spectra of a made-up machine",
+        build_dense_autoencoder,
+        dense_autoencoder_samples,
+    ),
+}
+"""Nets that learn from what edgekit has: the title, the net, and its samples."""
+
+
+def _learned(name: str, _data: Path, folder: Path) -> Net:
+    title, build, samples_of = _LEARNED[name]
+    samples = samples_of(training=0, test=_TEST)
+    reconstructs = name == "autoencoder"
     return Net(
-        name="resnet8",
-        title="ResNet-8, digits",
-        model=_built("resnet8", build_resnet8),
+        name=name,
+        title=title,
+        model=_built(name, build),
         data=_arrays(folder, samples.test, samples.targets),
-    )
-
-
-def _ds_cnn(_data: Path, folder: Path) -> Net:
-    samples = ds_cnn_samples(training=0, test=_TEST)
-    return Net(
-        name="ds-cnn",
-        title="DS-CNN, digits as spectra",
-        model=_built("ds-cnn", build_ds_cnn),
-        data=_arrays(folder, samples.test, samples.targets),
-    )
-
-
-def _mobilenet(_data: Path, folder: Path) -> Net:
-    samples = mobilenet_samples(training=0, test=_TEST)
-    return Net(
-        name="mobilenet",
-        title="MobileNetV1 0.25, digits or none",
-        model=_built("mobilenet", build_mobilenet),
-        data=_arrays(folder, samples.test, samples.targets),
-    )
-
-
-def _autoencoder(_data: Path, folder: Path) -> Net:
-    samples = dense_autoencoder_samples(training=0, test=_TEST)
-    return Net(
-        name="autoencoder",
-        title="Dense autoencoder, spectra of a made-up machine",
-        model=_built("autoencoder", build_dense_autoencoder),
-        data=_arrays(folder, samples.test, samples.targets),
-        recipe=Recipe(task="raw"),
-        reconstructs=True,
+        recipe=Recipe(task="raw") if reconstructs else _NOTHING_SAID,
+        reconstructs=reconstructs,
     )
 
 
@@ -161,10 +148,7 @@ NETS: dict[str, Maker] = {
     "squeezenet": _squeezenet,
     "resnet8-cifar10": _cifar_resnet8,
     "autoencoder-ad01": _ad01,
-    "resnet8": _resnet8,
-    "ds-cnn": _ds_cnn,
-    "mobilenet": _mobilenet,
-    "autoencoder": _autoencoder,
+    **{name: partial(_learned, name) for name in _LEARNED},
 }
 
 
