@@ -108,7 +108,7 @@ class StepBuilder:
         return self.input(spec)
 
     def carried(self, name: str, shape: Sequence[int]) -> ir.Value:
-        """A new float32 input for optimiser state; `carry` says what it is in the next step."""
+        """A new float32 input for state; `carry` says what it is in the next step."""
         spec = TensorSpec(name, "float32", tuple(shape))
         self.state.append(spec)
         return self.input(spec)

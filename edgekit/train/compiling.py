@@ -1,21 +1,25 @@
 """Compiles a model, a loss and an optimiser into one graph that is a step of training."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import TopologicalSortPass
 
 from edgekit.array import Array
-from edgekit.autodiff import gradients
+from edgekit.autodiff import gradients, in_training
 from edgekit.graph.edit import prune_unused
+from edgekit.graph.match import is_op
 from edgekit.graph.shapes import infer_shapes
 from edgekit.train.batching import with_batch
 from edgekit.train.building import StepBuilder, TensorSpec, spec_of
 from edgekit.train.losses.loss import Loss
 from edgekit.train.optimizers.optimizer import Optimizer
 from edgekit.train.step import LOSS, LOSSES, RATE, Step
-from edgekit.train.trainable import parameters_of, untie_vectors
+from edgekit.train.trainable import parameters_of, statistics_of, untie_vectors
+
+COUNTER = "step_number"
+"""The state that Dropout draws by, int64 `[]`."""
 
 
 def compile_step(
@@ -25,16 +29,23 @@ def compile_step(
     *,
     rows: int,
     trainable: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Step:
     """A whole step of training, forward, loss, backward and optimiser, of standard operators.
 
+    Dropout drops in the step and not in the evaluation. A BatchNormalization that is trained
+    normalises by the batch in the step, and by its running averages in the evaluation; any other
+    does so by its averages in both, which stay.
+
     Args:
-        model: with one output that the loss judges; its batch is 1 or dynamic. Left as it is.
+        model: with one output that the loss judges, float32 parameters, and a batch of 1 or a
+            dynamic one. Left as it is.
         loss: what is to become small.
         optimizer: how the parameters follow the gradient.
         rows: how many rows each batch has.
         trainable: names of parameters, or patterns such as `head.*`, to train; the others stay
             constants and cost no backward. `None` trains every weight and bias.
+        seed: of Dropout.
 
     Raises:
         InputError: a name or pattern finds no parameter.
@@ -42,54 +53,74 @@ def compile_step(
     """
     model = model.clone()
     untie_vectors(model)
-    graph_model = with_batch(model, rows)
-    graph = graph_model.graph
-    outputs = list(graph.outputs)
-    parameters = _as_inputs(graph_model, parameters_of(graph_model, trainable))
+    whole = with_batch(model, rows)
+    trained = parameters_of(whole, trainable)
+    statistics = statistics_of(whole, trained)
+    names = [str(value.name) for value in trained]
+    learning = _learning(whole, set(statistics.values()), seed)
+    parameters = _as_inputs(whole, [*names, *statistics])
+    _as_inputs(learning, [*names, *statistics])
 
-    build = StepBuilder(graph_model, "loss")
-    inputs = [value for value in build.inputs if value.name not in parameters]
-    losses = loss.of_each(build, outputs[0], inputs)
-    mean = build.op("ReduceMean", losses, keepdims=0)
-    losses.name, mean.name = LOSSES, LOSS
-    infer_shapes(graph_model)
-    batch = (*map(spec_of, inputs), *build.batch)
-    evaluate = _evaluation(graph_model, losses)
-
-    graph.outputs[:] = [mean]
-    prune_unused(graph_model)
-    result = gradients(graph_model, LOSS, list(parameters))
-    state = _optimized(result, optimizer, list(parameters))
-    order = [*(spec.name for spec in batch), RATE, *parameters, *(spec.name for spec in state)]
-    _finish(result, order)
-    _finish(evaluate, [*(spec.name for spec in batch), *parameters])
-    return Step(model, result, evaluate, batch, parameters, state, rows)
+    batch = _judged(whole, loss, parameters)
+    whole.graph.outputs.insert(0, _value(whole, LOSSES))
+    _judged(learning, loss, parameters)
+    learning.graph.outputs[0] = _value(learning, LOSS)
+    prune_unused(learning)
+    result = gradients(learning, LOSS, names)
+    state = _optimized(result, optimizer, names, list(statistics))
+    given = [spec.name for spec in batch]
+    _finish(result, [*given, RATE, *parameters, *(spec.name for spec in state)])
+    _finish(whole, [*given, *parameters])
+    return Step(model, result, whole, batch, parameters, state, rows)
 
 
-def _as_inputs(model: ir.Model, values: Sequence[ir.Value]) -> dict[str, Array]:
+def _learning(model: ir.Model, normalizations: Container[ir.Node], seed: int) -> ir.Model:
+    """The model as it computes while it learns; its first output is the model's own only one."""
+    model.graph.outputs[1:] = []
+    frozen = set()
+    is_changed = False
+    for number, node in enumerate(model.graph):
+        if is_op(node, "BatchNormalization") and node not in normalizations:
+            node.name = node.name or f"frozen_{number}"
+            frozen.add(node.name)
+        elif is_op(node, "BatchNormalization", "Dropout"):
+            is_changed = True
+    if not is_changed:
+        return model.clone()
+    return in_training(model, step=COUNTER, seed=seed, frozen=frozen)
+
+
+def _as_inputs(model: ir.Model, names: Sequence[str]) -> dict[str, Array]:
     """Makes initialisers inputs: what is no constant, no pass and no engine folds."""
     found = {}
-    for value in values:
+    for name in names:
+        value = model.graph.initializers.pop(name)
         assert value.const_value is not None
-        found[str(value.name)] = np.array(value.const_value.numpy())
-        model.graph.initializers.pop(str(value.name))
+        found[name] = np.array(value.const_value.numpy())
         value.const_value = None
         model.graph.inputs.append(value)
     return found
 
 
-def _evaluation(model: ir.Model, losses: ir.Value) -> ir.Model:
-    evaluate = model.clone()
-    values = ir.convenience.create_value_mapping(evaluate.graph)
-    evaluate.graph.outputs.insert(0, values[LOSSES])
-    prune_unused(evaluate)
-    return evaluate
+def _judged(model: ir.Model, loss: Loss, parameters: Container[str]) -> tuple[TensorSpec, ...]:
+    """Appends the loss, as values that are no outputs yet; what a batch brings."""
+    build = StepBuilder(model, "loss")
+    inputs = [
+        value
+        for value in model.graph.inputs
+        if value.name not in parameters and value.name != COUNTER
+    ]
+    losses = loss.of_each(build, model.graph.outputs[0], inputs)
+    mean = build.op("ReduceMean", losses, keepdims=0)
+    losses.name, mean.name = LOSSES, LOSS
+    infer_shapes(model)
+    return (*map(spec_of, inputs), *build.batch)
 
 
 def _optimized(
-    model: ir.Model, optimizer: Optimizer, names: Sequence[str]
+    model: ir.Model, optimizer: Optimizer, names: Sequence[str], statistics: Sequence[str]
 ) -> tuple[TensorSpec, ...]:
-    """Appends the optimiser, and turns the gradients' outputs into those of the parameters."""
+    """Appends the optimiser; the outputs become the loss and what the next step takes."""
     graph = model.graph
     found = {str(value.name): value for value in graph.outputs}
     inputs = {str(value.name): value for value in graph.inputs}
@@ -98,11 +129,15 @@ def _optimized(
     rate = build.input(TensorSpec(RATE, "float32", ()))
     weights = [inputs[name] for name in names]
     slopes = [found[f"grad({name})"] for name in names]
-    for value, following in zip(
-        weights, optimizer.following(build, weights, slopes, rate), strict=True
-    ):
+    moved = optimizer.following(build, weights, slopes, rate)
+    for value, following in zip(weights, moved, strict=True):
         build.carry(value, following)
-    return tuple(build.state)
+    for name in statistics:
+        build.carry(inputs[name], found[f"new({name})"])
+    if COUNTER not in inputs:
+        return tuple(build.state)
+    build.carry(inputs[COUNTER], build.op("Add", inputs[COUNTER], np.array(1)))
+    return (*build.state, spec_of(inputs[COUNTER]))
 
 
 def _finish(model: ir.Model, order: Sequence[str]) -> None:
@@ -112,3 +147,7 @@ def _finish(model: ir.Model, order: Sequence[str]) -> None:
     graph.inputs[:] = [inputs[name] for name in order]
     prune_unused(model)
     TopologicalSortPass()(model)
+
+
+def _value(model: ir.Model, name: str) -> ir.Value:
+    return ir.convenience.create_value_mapping(model.graph)[name]

@@ -37,8 +37,9 @@ class Step:
         step: the graph of a step.
         evaluate: the graph of an evaluation.
         batch: what a batch brings: the model's inputs, then the loss's.
-        parameters: the first value of each parameter by name, float32.
-        state: what the optimiser carries from step to step.
+        parameters: the first value of each parameter by name, float32, and of the running
+            averages of each BatchNormalization that is trained.
+        state: what the optimiser, and Dropout, carry from step to step.
         rows: how many rows a batch has: the first axis of its tensors.
     """
 

@@ -1,6 +1,6 @@
 """Finds out which initialisers of a model are its parameters, and which of them are trained."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -24,6 +24,9 @@ _WEIGHTS = {
     "PRelu": (1,),
 }
 """Which inputs of an operator are weights, where they are constant."""
+
+_STATISTICS = (3, 4)
+"""Which inputs of a BatchNormalization are running averages."""
 
 _LINEAR = ("Conv", "ConvTranspose", "MatMul")
 
@@ -54,13 +57,29 @@ def parameters_of(model: ir.Model, trainable: Sequence[str] | None) -> list[ir.V
     return [value for value in model.graph.initializers.values() if value in chosen]
 
 
+def statistics_of(model: ir.Model, parameters: Container[ir.Value]) -> dict[str, ir.Node]:
+    """Which BatchNormalization each running average belongs to, of those that are trained.
+
+    Args:
+        model: left as it is.
+        parameters: what is trained; a BatchNormalization without any of it is not.
+    """
+    return {
+        str(value.name): node
+        for node in model.graph
+        if is_op(node, "BatchNormalization") and any(v in parameters for v in node.inputs[1:3])
+        for value in (node.inputs[index] for index in _STATISTICS)
+        if value is not None and value.is_initializer()
+    }
+
+
 def untie_vectors(model: ir.Model) -> None:
     """Gives each node its own copy of a vector that several share, in place.
 
     Equal constants, such as biases of zero, are stored once in a file, which does not mean that
     they are to stay equal. Shared matrices are tied on purpose, and stay so.
     """
-    for value in list(dict.fromkeys(_weights(model.graph))):
+    for value in dict.fromkeys([*_weights(model.graph), *_statistics(model.graph)]):
         array = constant(value)
         if array is None or array.ndim > 1:
             continue
@@ -87,6 +106,12 @@ def _weights(graph: ir.Graph) -> Iterator[ir.Value]:
             is_float = value.dtype is None or value.dtype.is_floating_point()
             if is_float and (index in _WEIGHTS.get(node.op_type, ()) or _is_bias(node, index)):
                 yield value
+
+
+def _statistics(graph: ir.Graph) -> Iterator[ir.Value]:
+    for node in graph:
+        if is_op(node, "BatchNormalization"):
+            yield from (v for v in node.inputs[3:5] if v is not None and v.is_initializer())
 
 
 def _is_bias(node: ir.Node, index: int) -> bool:
