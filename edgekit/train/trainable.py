@@ -88,6 +88,14 @@ def untie_vectors(model: ir.Model) -> None:
             node.replace_input_with(index, copy)
 
 
+def is_bias(node: ir.Node, index: int) -> bool:
+    """Whether an input is what an Add adds to a product."""
+    if not is_op(node, "Add"):
+        return False
+    other = node.inputs[1 - index]
+    return other is not None and is_op(other.producer(), *_LINEAR)
+
+
 def _found(model: ir.Model, weights: list[ir.Value], text: str) -> list[ir.Value]:
     exact = model.graph.initializers.get(text)
     found = [exact] if exact is not None else []
@@ -104,7 +112,7 @@ def _weights(graph: ir.Graph) -> Iterator[ir.Value]:
             if value is None or not value.is_initializer() or value.is_graph_input():
                 continue
             is_float = value.dtype is None or value.dtype.is_floating_point()
-            if is_float and (index in _WEIGHTS.get(node.op_type, ()) or _is_bias(node, index)):
+            if is_float and (index in _WEIGHTS.get(node.op_type, ()) or is_bias(node, index)):
                 yield value
 
 
@@ -112,11 +120,3 @@ def _statistics(graph: ir.Graph) -> Iterator[ir.Value]:
     for node in graph:
         if is_op(node, "BatchNormalization"):
             yield from (v for v in node.inputs[3:5] if v is not None and v.is_initializer())
-
-
-def _is_bias(node: ir.Node, index: int) -> bool:
-    """Whether an input is what an Add adds to a product."""
-    if not is_op(node, "Add"):
-        return False
-    other = node.inputs[1 - index]
-    return other is not None and is_op(other.producer(), *_LINEAR)
