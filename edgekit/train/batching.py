@@ -5,8 +5,11 @@ import onnx_ir as ir
 
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.edit import set_constant
-from edgekit.graph.match import constant, is_op
+from edgekit.graph.match import constant, input_of, is_op
 from edgekit.graph.shapes import infer_shapes
+
+_BEGINNINGS = (5, 6)
+"""Which inputs of a recurrent layer are the state and the cell before the first row."""
 
 
 def with_batch(model: ir.Model, size: int) -> ir.Model:
@@ -32,7 +35,9 @@ def with_batch(model: ir.Model, size: int) -> ir.Model:
         value.shape = ir.Shape((size, *axes[1:]))
     for node in model.graph:
         if is_op(node, "Reshape"):
-            _free_first_axis(model, node, size)
+            _reshape_all(model, node, size)
+        if is_op(node, "LSTM", "GRU", "RNN"):
+            _begin_all(model, node, size)
         for output in node.outputs:
             output.shape = None
     infer_shapes(model)
@@ -45,8 +50,16 @@ def with_batch(model: ir.Model, size: int) -> ir.Model:
     return model
 
 
-def _free_first_axis(model: ir.Model, node: ir.Node, size: int) -> None:
+def _reshape_all(model: ir.Model, node: ir.Node, size: int) -> None:
     """A Reshape to [1, ...] becomes one to [size, ...]."""
     target = constant(node.inputs[1])
     if target is not None and target.size > 1 and target[0] == 1:
         set_constant(model, node, 1, np.array([size, *target[1:]], np.int64))
+
+
+def _begin_all(model: ir.Model, node: ir.Node, size: int) -> None:
+    """The constant state [directions, 1, hidden] that a recurrent layer begins with is repeated."""
+    for index in _BEGINNINGS:
+        state = constant(input_of(node, index))
+        if state is not None and state.shape[1] == 1:
+            set_constant(model, node, index, np.repeat(state, size, axis=1))

@@ -38,8 +38,8 @@ def compile_step(
     does so by its averages in both, which stay.
 
     Args:
-        model: with one output that the loss judges, float32 parameters, and a batch of 1 or a
-            dynamic one. Left as it is.
+        model: with float32 parameters and a batch of 1 or a dynamic one; the loss judges its
+            first output. Left as it is.
         loss: what is to become small.
         optimizer: how the parameters follow the gradient.
         rows: how many rows each batch has.

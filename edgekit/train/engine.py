@@ -127,8 +127,10 @@ def check_batch(specs: tuple[TensorSpec, ...], batch: Batch) -> None:
                 f"{spec.name}: the data gives {list(array.shape[1:])} a sample, "
                 f"but the model takes {list(spec.shape[1:])}"
             )
-        if not np.can_cast(array.dtype, spec.dtype, "same_kind"):
+        if array.dtype != spec.dtype and not np.can_cast(array.dtype, spec.dtype, "same_kind"):
             raise InputError(f"{spec.name}: the data is {array.dtype}, not {spec.dtype}")
-        if spec.classes is not None and not 0 <= array.min() <= array.max() < spec.classes:
+        if (
+            spec.classes is not None and array.astype(np.uint64).max() >= spec.classes
+        ):  # -1 is large
             wrong = array[(array < 0) | (array >= spec.classes)].flat[0]
             raise InputError(f"{spec.name}: the class {wrong} is not in 0..{spec.classes - 1}")

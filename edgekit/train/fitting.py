@@ -139,8 +139,7 @@ class _Learner:
         losses, rate = [], 0.0
         with closing(prefetched(made, self._data.ahead)) as stream:
             for taken, batch in enumerate(stream, stands.steps):
-                if number == 0:
-                    check_batch(self._step.batch, batch)
+                check_batch(self._step.batch, batch)
                 rate = self._schedule(taken, past)
                 losses.append(self.runner.run(batch, rate))
                 if not math.isfinite(losses[-1]):

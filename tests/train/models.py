@@ -60,6 +60,31 @@ def cnn(*, seed: int = 0) -> ir.Model:
     return build.finish(out=(value, np.float32, (1, CLASSES)))
 
 
+def lstm(*, begins: bool) -> ir.Model:
+    """An LSTM over windows `[1, 6, 3]`, perhaps with a state to begin with, and a dense layer."""
+    rng = np.random.default_rng(0)
+
+    def weights(*shape: int) -> Array:
+        return rng.normal(0, 0.3, shape).astype(np.float32)
+
+    build = GraphBuilder("lstm")
+    x = build.input("x", np.float32, (1, 6, 3))
+    state = np.zeros((1, 1, 8), np.float32)
+    value = build.op_many(
+        "LSTM",
+        build.op("Transpose", x, perm=[1, 0, 2]),
+        build.constant(weights(1, 32, 3), "w"),
+        build.constant(weights(1, 32, 8), "r"),
+        build.constant(np.zeros((1, 64), np.float32), "b"),
+        *((None, state, state) if begins else ()),
+        outputs=2,
+        hidden_size=8,
+    )[1]
+    head = build.constant(weights(8, 2), "head.w")
+    value = build.op("Gemm", build.op("Squeeze", value, np.array([0])), head)
+    return build.finish(out=(value, np.float32, (1, 2)))
+
+
 def digits(*shape: int) -> tuple[Arrays, Arrays]:
     """1347 digits to train with and 450 to validate, each float32 of `shape`."""
     pixels, targets = load_digits(return_X_y=True)

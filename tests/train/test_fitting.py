@@ -8,11 +8,12 @@ import pytest
 from edgekit.errors import InputError
 from edgekit.train import Epoch, TrainingDiverged, compile_step, evaluate, fit
 from edgekit.train.data.arrays import Arrays
+from edgekit.train.data.windows import Windows
 from edgekit.train.losses.cross_entropy import CrossEntropy
 from edgekit.train.optimizers.adam import Adam
 from edgekit.train.optimizers.sgd import Sgd
 from edgekit.train.schedules import on_plateau
-from tests.train.models import accuracy, cnn, digits, mlp
+from tests.train.models import accuracy, cnn, digits, lstm, mlp
 
 
 def test_a_perceptron_learns_digits_and_the_same_ones_twice() -> None:
@@ -37,6 +38,15 @@ def test_a_convolutional_net_learns_digits() -> None:
     step = compile_step(cnn(), CrossEntropy(smoothing=0.05), Adam(), rows=32)
     fitted = fit(step, training, epochs=8, rate=0.005, validation=validation, score=accuracy)
     assert max(epoch.score or 0 for epoch in fitted.history) > 0.95
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_a_recurrent_net_learns_from_windows(begins: bool) -> None:
+    rows = np.random.default_rng(0).normal(size=(1500, 3)).astype(np.float32)
+    is_rising = (rows[:, 0] > np.roll(rows[:, 0], 1)).astype(np.int64)
+    step = compile_step(lstm(begins=begins), CrossEntropy(), Adam(clip_norm=1.0), rows=32)
+    fitted = fit(step, Windows(rows, 6, targets=is_rising), epochs=4, rate=0.02)
+    assert fitted.history[-1].loss < 0.5 * fitted.history[0].loss
 
 
 def test_another_seed_gives_other_parameters() -> None:
@@ -94,6 +104,17 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.json").write_text("{")
     with pytest.raises(InputError, match=r"checkpoint\.json: not a readable checkpoint"):
         fit(step, training, epochs=1, rate=0.1, checkpoints=tmp_path)
+
+
+def test_what_a_power_cut_leaves_beside_a_checkpoint_does_no_harm(tmp_path: Path) -> None:
+    training, _ = digits(64)
+    step = compile_step(mlp(), CrossEntropy(), Sgd(), rows=32)
+    whole = fit(step, training, epochs=3, rate=0.1)
+    fit(step, training, epochs=2, rate=0.1, checkpoints=tmp_path)
+    (tmp_path / "checkpoint-000003.npz").write_bytes(b"half")
+    (tmp_path / "checkpoint.json.new").write_bytes(b"{")
+    rest = fit(step, training, epochs=3, rate=0.1, checkpoints=tmp_path)
+    np.testing.assert_array_equal(rest.parameters["w0"], whole.parameters["w0"])
 
 
 def test_training_stops_when_validation_is_stuck_and_keeps_the_best() -> None:
@@ -162,6 +183,15 @@ def test_a_label_out_of_range_is_named(wrong: int) -> None:
     y = np.array([0, 1, wrong, 3])
     with pytest.raises(InputError, match=rf"target: the class {wrong} is not in 0\.\.9"):
         fit(step, Arrays(np.zeros((4, 64), np.float32), y), epochs=1, rate=0.1)
+
+
+def test_a_wrong_label_is_found_in_whichever_epoch_it_comes() -> None:
+    step = compile_step(mlp(), CrossEntropy(), Sgd(), rows=4)
+    for wrong in range(5):
+        y = np.zeros(5, np.int64)
+        y[wrong] = 10
+        with pytest.raises(InputError, match="the class 10 is not in"):
+            fit(step, Arrays(np.zeros((5, 64), np.float32), y), epochs=20, rate=0.1)
 
 
 def test_fractions_are_no_classes() -> None:
