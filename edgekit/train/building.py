@@ -44,7 +44,7 @@ class StepBuilder:
 
     Args:
         model: gets the nodes.
-        prefix: what names of values begin with; it must be new to the model.
+        prefix: what names of values begin with; a model that has such names gets another.
 
     Attributes:
         batch: inputs of the batch that were added.
@@ -56,6 +56,9 @@ class StepBuilder:
         self.state: list[TensorSpec] = []
         self.inputs = list(model.graph.inputs)
         self._graph = model.graph
+        self._taken = set(ir.convenience.create_value_mapping(model.graph))
+        while any(name.startswith(f"{prefix}/") for name in self._taken):
+            prefix += "_"
         self._prefix = prefix
         self._count = 0
         self._constants: dict[tuple[str, tuple[int, ...], bytes], ir.Value] = {}
@@ -109,7 +112,7 @@ class StepBuilder:
 
     def carried(self, name: str, shape: Sequence[int]) -> ir.Value:
         """A new float32 input for state; `carry` says what it is in the next step."""
-        spec = TensorSpec(name, "float32", tuple(shape))
+        spec = TensorSpec(f"{self._prefix}/{name}", "float32", tuple(shape))
         self.state.append(spec)
         return self.input(spec)
 
@@ -123,8 +126,11 @@ class StepBuilder:
         Raises:
             UnsupportedModel: the model has a value of that name.
         """
-        if any(value.name == spec.name for value in self._graph.inputs):
-            raise UnsupportedModel(f"the model's input {spec.name!r} needs another name: a step's")
+        if spec.name in self._taken:
+            raise UnsupportedModel(
+                f"rename the model's {spec.name!r}: an input of the step is called that"
+            )
+        self._taken.add(spec.name)
         value = ir.Value(
             name=spec.name,
             shape=ir.Shape(spec.shape),

@@ -8,12 +8,14 @@ from onnx_ir.passes.common import TopologicalSortPass
 
 from edgekit.array import Array
 from edgekit.autodiff import gradients, in_training
-from edgekit.graph.edit import prune_unused
+from edgekit.graph.edit import prune_unused, unique_name
 from edgekit.graph.match import is_op
 from edgekit.graph.shapes import infer_shapes
 from edgekit.train.batching import with_batch
 from edgekit.train.building import StepBuilder, TensorSpec, spec_of
-from edgekit.train.losses.loss import Loss
+from edgekit.train.losses import Loss
+from edgekit.train.losses.cross_entropy import TARGET
+from edgekit.train.losses.distillation import TEACHER
 from edgekit.train.optimizers.optimizer import Optimizer
 from edgekit.train.step import LOSS, LOSSES, RATE, Step
 from edgekit.train.trainable import parameters_of, statistics_of, untie_vectors
@@ -52,6 +54,7 @@ def compile_step(
         UnsupportedModel: the model cannot be batched, judged by this loss, or differentiated.
     """
     model = model.clone()
+    _give_way(model)
     untie_vectors(model)
     whole = with_batch(model, rows)
     trained = parameters_of(whole, trainable)
@@ -72,6 +75,14 @@ def compile_step(
     _finish(result, [*given, RATE, *parameters, *(spec.name for spec in state)])
     _finish(whole, [*given, *parameters])
     return Step(model, result, whole, batch, parameters, state, rows)
+
+
+def _give_way(model: ir.Model) -> None:
+    """Renames what the model computes under a name that a step needs."""
+    for node in model.graph:
+        for value in node.outputs:
+            if value.name in (LOSS, LOSSES, RATE, COUNTER, TARGET, TEACHER):
+                value.name = unique_name(model, f"model_{value.name}")
 
 
 def _learning(model: ir.Model, normalizations: Container[ir.Node], seed: int) -> ir.Model:

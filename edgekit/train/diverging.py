@@ -11,7 +11,7 @@ from edgekit.train.step import Step
 
 
 class TrainingDiverged(OperatorError):
-    """A loss became NaN or infinite.
+    """A loss, or what a step made of the parameters, became NaN or infinite.
 
     Attributes:
         step: the number of the step, from 0.

@@ -60,6 +60,11 @@ class StepRunner:
         return {name: array.copy() for name, array in self._sets[self._now].items()}
 
     @property
+    def is_finite(self) -> bool:
+        """Whether no parameter and no state is NaN or infinite."""
+        return all(np.isfinite(array).all() for array in self._sets[self._now].values())
+
+    @property
     def before(self) -> dict[str, Array]:
         """All that the last step read: batch, rate, parameters and state. Not copied."""
         batch = {spec.name: a for spec, a in zip(self._specs, self._buffers, strict=True)}

@@ -143,9 +143,14 @@ class _Learner:
                 rate = self._schedule(taken, past)
                 losses.append(self.runner.run(batch, rate))
                 if not math.isfinite(losses[-1]):
-                    wrong = first_not_finite(self._step, self.runner.before)
-                    raise TrainingDiverged(taken, *wrong, self.kept)
+                    raise self._diverged(taken)
+        if not self.runner.is_finite:
+            raise self._diverged(stands.steps + len(losses) - 1)
         return Epoch(number=number + 1, steps=len(losses), loss=fmean(losses), rate=rate)
+
+    def _diverged(self, step: int) -> TrainingDiverged:
+        wrong = first_not_finite(self._step, self.runner.before)
+        return TrainingDiverged(step, *wrong, self.kept)
 
 
 class _Judge:
@@ -159,6 +164,11 @@ class _Judge:
         """The epoch with the validation loss, and the score if one was asked for."""
         found = evaluate(self._step, parameters, self._data, evaluator=self._evaluator)
         value = None if self._score is None else float(self._score(found.outputs, found.targets))
+        if not math.isfinite(found.loss if value is None else value):
+            raise InputError(
+                f"epoch {epoch.number}: the model's {'loss' if value is None else 'score'} on the "
+                "validation data is not finite; look at that data"
+            )
         return msgspec.structs.replace(epoch, validation_loss=found.loss, score=value)
 
 

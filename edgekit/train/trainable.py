@@ -28,6 +28,7 @@ _WEIGHTS = {
 _STATISTICS = (3, 4)
 """Which inputs of a BatchNormalization are running averages."""
 
+_ON_THE_WAY = ("DequantizeLinear", "Identity", "QuantizeLinear", "Reshape", "Transpose")
 _LINEAR = ("Conv", "ConvTranspose", "MatMul")
 
 
@@ -108,12 +109,21 @@ def _found(model: ir.Model, weights: list[ir.Value], text: str) -> list[ir.Value
 
 def _weights(graph: ir.Graph) -> Iterator[ir.Value]:
     for node in graph:
-        for index, value in enumerate(node.inputs):
+        for index, given in enumerate(node.inputs):
+            if index not in _WEIGHTS.get(node.op_type, ()) and not is_bias(node, index):
+                continue
+            value = _stored(given)
             if value is None or not value.is_initializer() or value.is_graph_input():
                 continue
-            is_float = value.dtype is None or value.dtype.is_floating_point()
-            if is_float and (index in _WEIGHTS.get(node.op_type, ()) or is_bias(node, index)):
+            if value.dtype is None or value.dtype.is_floating_point():
                 yield value
+
+
+def _stored(value: ir.Value | None) -> ir.Value | None:
+    """What is quantised on its way, or laid out otherwise, to become a weight."""
+    while value is not None and is_op(value.producer(), *_ON_THE_WAY):
+        value = value.producer().inputs[0]  # type: ignore[union-attr]
+    return value
 
 
 def _statistics(graph: ir.Graph) -> Iterator[ir.Value]:

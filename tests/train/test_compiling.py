@@ -11,6 +11,7 @@ import pytest
 from edgekit.errors import InputError, UnsupportedModel
 from edgekit.graph.build import GraphBuilder
 from edgekit.train import compile_step
+from edgekit.train.engine import StepRunner
 from edgekit.train.losses.cross_entropy import CrossEntropy
 from edgekit.train.optimizers.adam import Adam
 from edgekit.train.optimizers.sgd import Sgd
@@ -20,7 +21,10 @@ from tests.train.models import cnn, mlp
 def test_a_step_takes_what_it_says_and_gives_what_the_next_takes() -> None:
     step = compile_step(mlp(), CrossEntropy(), Adam(), rows=8)
     inputs = [value.name for value in step.step.graph.inputs]
-    parameters, state = ["w0", "b0", "w1", "b1"], ["weights", "gradients.0", "squares.0"]
+    parameters, state = (
+        ["w0", "b0", "w1", "b1"],
+        [f"optimizer/{name}" for name in ("weights", "gradients.0", "squares.0")],
+    )
     assert inputs == ["x", "target", "learning_rate", *parameters, *state]
     outputs = [value.name for value in step.step.graph.outputs]
     assert outputs[0] == "loss"
@@ -126,6 +130,42 @@ def test_a_trained_model_holds_the_parameters_it_is_given() -> None:
         step.trained({"other": np.zeros(1)})
     with pytest.raises(InputError, match=r"\[32\], not \[3\]"):
         step.trained({"b0": np.zeros(3)})
+
+
+def test_a_weight_that_is_quantised_on_its_way_is_trained() -> None:
+    build = GraphBuilder("quantised")
+    x = build.input("x", np.float32, (1, 4))
+    w = build.constant(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4), "w")
+    scale = [build.constant(np.float32(0.01), "scale"), build.constant(np.int8(0), "zero")]
+    quantised = build.op("DequantizeLinear", build.op("QuantizeLinear", w, *scale), *scale)
+    value = build.op("MatMul", x, build.op("Transpose", quantised, perm=[1, 0]))
+    model = build.finish(out=(value, np.float32, (1, 3)))
+    step = compile_step(model, CrossEntropy(), Sgd(), rows=2)
+    assert list(step.parameters) == ["w"]
+    runner = StepRunner(step)
+    runner.run((np.ones((2, 4), np.float32), np.array([0, 1])), 0.1)
+    assert not np.array_equal(runner.carried["w"], step.parameters["w"])
+
+
+def test_names_that_a_step_needs_are_given_up_by_what_the_model_computes() -> None:
+    build = GraphBuilder("names")
+    x = build.input("x", np.float32, (1, 4))
+    w = build.constant(np.ones((4, 3), np.float32), "weights")
+    inner = build.op("MatMul", x, w)
+    inner.name = "loss"
+    model = build.finish(target=(build.op("Relu", inner), np.float32, (1, 3)))
+    step = compile_step(model, CrossEntropy(), Adam(), rows=2)
+    assert list(step.parameters) == ["weights"]
+    StepRunner(step).run((np.ones((2, 4), np.float32), np.array([0, 1])), 0.1)
+
+
+def test_an_input_that_has_a_name_of_the_steps_is_refused() -> None:
+    build = GraphBuilder("names")
+    x = build.input("target", np.float32, (1, 4))
+    w = build.constant(np.ones((4, 3), np.float32), "w")
+    model = build.finish(out=(build.op("MatMul", x, w), np.float32, (1, 3)))
+    with pytest.raises(UnsupportedModel, match="rename the model's 'target'"):
+        compile_step(model, CrossEntropy(), Sgd(), rows=2)
 
 
 @pytest.mark.parametrize("model", [mlp(), cnn()])

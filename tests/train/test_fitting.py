@@ -151,6 +151,31 @@ def test_divergence_names_the_step_the_tensor_and_the_checkpoint(tmp_path: Path)
     assert caught.value.tensor in {v.name for node in step.step.graph for v in node.outputs}
 
 
+def test_parameters_that_are_not_finite_never_reach_a_checkpoint(tmp_path: Path) -> None:
+    training, _ = digits(64)
+    step = compile_step(mlp(), CrossEntropy(), Sgd(), rows=32)
+
+    def rate(number: int, losses: object) -> float:
+        return 0.1 if number < 83 else np.inf
+
+    with pytest.raises(TrainingDiverged, match=r"step 83: 'learning_rate'.*checkpoint-000001"):
+        fit(step, training, epochs=2, rate=rate, checkpoints=tmp_path)
+
+
+def test_a_score_that_is_no_number_is_refused() -> None:
+    training, validation = digits(64)
+    step = compile_step(mlp(), CrossEntropy(), Sgd(), rows=32)
+    with pytest.raises(InputError, match="the model's score on the validation data"):
+        fit(
+            step,
+            training,
+            epochs=1,
+            rate=0.1,
+            validation=validation,
+            score=lambda outputs, targets: float("nan"),
+        )
+
+
 def test_a_sample_that_is_not_finite_is_named_as_such() -> None:
     x, y = np.zeros((8, 64), np.float32), np.zeros(8, np.int64)
     x[3, 5] = np.nan
