@@ -2,6 +2,7 @@
 
 import numpy as np
 import onnx_ir as ir
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -97,3 +98,21 @@ def test_transposed_conv_of_any_form(
         return build.op("ConvTranspose", *operands, **attributes)
 
     check(net, values, by="linear")
+
+
+@pytest.mark.parametrize("depth", [6, 20])
+@pytest.mark.parametrize("dilations", [[1, 1], [2, 3]])
+def test_weights_that_are_differentiated_by_moving_the_gradient(
+    depth: int, dilations: list[int]
+) -> None:
+    inputs = {"x": normal(2, depth, 9, 10), "w": normal(2, depth, 3, 2, seed=1)}
+
+    def net(build: GraphBuilder, x: ir.Value, w: ir.Value) -> ir.Value:
+        return build.op("Conv", x, w, dilations=dilations, pads=[1, 0, 2, 1])
+
+    check(net, inputs)
+
+
+def test_depthwise_conv_with_several_outputs_a_channel() -> None:
+    inputs = {"x": normal(2, 4, 5, 5), "w": normal(12, 1, 3, 3, seed=1)}
+    check(lambda build, x, w: build.op("Conv", x, w, group=4), inputs)

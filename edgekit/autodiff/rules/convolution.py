@@ -6,13 +6,10 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
+from edgekit.autodiff.rules.convolution_weights import weight_gradient
 from edgekit.autodiff.rules.window import Window
 from edgekit.autodiff.shapes import int_of, operand, shape_of
 from edgekit.graph.match import constant
-
-_WIDE = 16
-"""From so many channels on, a product for each position of the kernel is faster than one product
-after the positions have been put side by side."""
 
 
 @vjp("Conv")
@@ -22,7 +19,7 @@ def conv(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     window = Window.of(node, shape_of(weights)[2:])
     group = int_of(node, "group", 1)
     dx = _by_input(x, weights, dy, window, group, build)
-    dw = _by_weights(x, weights, dy, window, group, build)
+    dw = weight_gradient(x, weights, dy, window, group, build)
     axes = [0, *range(2, 2 + len(window.size))]
     return dx, dw, build.sum(dy, axes, keepdims=False)
 
@@ -36,7 +33,7 @@ def conv_transpose(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     dx = build.op(
         "Conv", window.reached(dy, build), weights, shape=shape_of(x), group=group, **window.plain()
     )
-    dw = _by_weights(dy, weights, x, window, group, build)
+    dw = weight_gradient(dy, weights, x, window, group, build)
     axes = [0, *range(2, 2 + len(window.size))]
     return dx, dw, build.sum(dy, axes, keepdims=False)
 
@@ -47,9 +44,15 @@ def _by_input(
     """DY spread by the weights: a transposed convolution.
 
     Where windows move by one and the weights are constant, so that turning them costs nothing, it
-    is a plain convolution instead: 3 to 7 % faster on SqueezeNet, 3.5 times if depthwise.
+    is a plain convolution instead: 3 to 7 % faster on SqueezeNet, 3.5 times if depthwise. Computed
+    weights of one position are multiplied as matrices, up to 27 % faster.
     """
     how = window.mirrored()
+    if window.is_pointwise and group == 1 and constant(weights) is None:
+        n, channels = shape_of(x)[:2]
+        out, spots = shape_of(weights)[0], math.prod(window.count)
+        flat = build.transpose_last(build.reshape(weights, (out, channels)))
+        return build.reshape(build.matmul(flat, build.reshape(dy, (n, out, spots))), shape_of(x))
     if how is None or constant(weights) is None:
         how = window.transposed()
         return build.op("ConvTranspose", dy, weights, shape=shape_of(x), group=group, **how)
@@ -66,41 +69,3 @@ def _turned(weights: ir.Value, group: int, build: Backward) -> ir.Value:
         weights = build.reshape(swapped, (group * depth, out // group, *kernel))
     axes = [axis for axis in range(2, 2 + len(kernel)) if kernel[axis - 2] > 1]
     return build.reverse(weights, axes)
-
-
-def _by_weights(
-    x: ir.Value, weights: ir.Value, dy: ir.Value, window: Window, group: int, build: Backward
-) -> ir.Value:
-    """The product of dY and the input under each position of the kernel, summed over the batch."""
-    n = shape_of(x)[0]
-    out, depth, *kernel = shape_of(weights)
-    spots, positions = math.prod(window.count), math.prod(kernel)
-    left = build.reshape(dy, (n, group, out // group, spots))
-    right = [build.reshape(part, (n, group, depth, spots)) for part in window.slices(x, build)]
-    if group > 1 and depth == 1:
-        total = build.concat([_dot(left, part, build) for part in right], axis=2)
-        return build.reshape(total, shape_of(weights))
-    if depth < _WIDE:
-        right = [build.concat(right, axis=2)]
-    if group == 1 and (n == 1 or out * depth * positions > (out + depth * positions) * spots):
-        left, right = _flat(left, build), [_flat(part, build) for part in right]
-    products = [build.matmul(left, build.transpose_last(part)) for part in right]
-    total = build.concat(products, axis=len(shape_of(left)) - 1)
-    if len(shape_of(total)) == 4:
-        total = build.sum(total, [0], keepdims=False)
-    total = build.reshape(total, (out, positions, depth))
-    return build.reshape(build.transpose_last(total), shape_of(weights))
-
-
-def _dot(left: ir.Value, right: ir.Value, build: Backward) -> ir.Value:
-    """`[N, G, K, S]` times `[N, G, 1, S]`, summed to `[G, K, 1]`: up to twice as fast as MatMul."""
-    total = build.sum(build.op("Mul", left, right), [0, 3], keepdims=False)
-    return build.reshape(total, (*shape_of(total), 1))
-
-
-def _flat(value: ir.Value, build: Backward) -> ir.Value:
-    """`[N, 1, C, S]` as the matrix `[C, N * S]`."""
-    n, _, channels, spots = shape_of(value)
-    if n > 1:
-        value = build.transpose(value, [2, 1, 0, 3])
-    return build.reshape(value, (channels, n * spots))
