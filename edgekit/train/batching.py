@@ -3,7 +3,7 @@
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.errors import UnsupportedModel
+from edgekit.errors import InputError, UnsupportedModel
 from edgekit.graph.edit import set_constant
 from edgekit.graph.match import constant, input_of, is_op
 from edgekit.graph.shapes import infer_shapes
@@ -20,9 +20,12 @@ def with_batch(model: ir.Model, size: int) -> ir.Model:
         size: how many samples a batch has.
 
     Raises:
+        InputError: `size` is below 1.
         UnsupportedModel: an input is fixed to another batch or has another dynamic axis, or the
             samples do not stay apart along the first axis.
     """
+    if size < 1:
+        raise InputError(f"a batch of {size} rows is none")
     model = model.clone()
     for value in model.graph.inputs:
         axes = [] if value.shape is None else list(value.shape)

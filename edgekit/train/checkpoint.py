@@ -1,5 +1,6 @@
 """Keeps a training on disk so that it goes on as if it had never stopped."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -8,10 +9,12 @@ from typing import IO, Any
 
 import msgspec
 import numpy as np
+import onnx_ir as ir
 
 from edgekit.array import Array
 from edgekit.errors import InputError
 from edgekit.train.history import Epoch
+from edgekit.train.step import Step
 
 _NAME = "checkpoint.json"
 _NOW, _BEST = "now:", "best:"
@@ -33,6 +36,15 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     history: tuple[Epoch, ...]
     carried: dict[str, Array]
     best: dict[str, Array]
+
+
+def fingerprint(step: Step, seed: int, samples: int) -> str:
+    """Tells one training from another: its graph, first parameters, seed and amount of data."""
+    digest = hashlib.sha256(f"{seed} {samples}".encode())
+    digest.update(ir.to_proto(step.step).SerializeToString(deterministic=True))
+    for name, array in step.parameters.items():
+        digest.update(name.encode() + array.tobytes())
+    return digest.hexdigest()
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:

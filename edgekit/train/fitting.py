@@ -1,38 +1,33 @@
 """Trains a compiled step on data, epoch after epoch."""
 
-import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Protocol
 
 import msgspec
-import onnx_ir as ir
 
 from edgekit.array import Array
 from edgekit.errors import InputError
-from edgekit.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from edgekit.train.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
 from edgekit.train.data.dataset import Dataset, batches, samples_a_batch
 from edgekit.train.data.prefetch import prefetched
 from edgekit.train.diverging import TrainingDiverged, first_not_finite
 from edgekit.train.engine import Evaluator, StepRunner, check_batch
 from edgekit.train.evaluating import evaluate
 from edgekit.train.history import Epoch
+from edgekit.train.progress import Progress, Silent
 from edgekit.train.schedules import Schedule, constant
 from edgekit.train.step import Step
 
 Score = Callable[[Array, Array], float]
 """From what a model says and what it should say to a number that is higher for better models."""
 
-
-class Counter(Protocol):
-    """Shows how far a piece of work is."""
-
-    def count(self, title: str, done: int, total: int) -> None:
-        """Shows work that counts its own steps."""
+_SHOWN = 20
+"""How often in an epoch its progress is shown."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ def fit(
     patience: int | None = None,
     checkpoints: Path | None = None,
     threads: int = 1,
-    progress: Counter | None = None,
+    progress: Progress | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Fitted:
     """Trains until all epochs are done or validation has not become better for a while.
@@ -82,7 +77,7 @@ def fit(
         checkpoints: a folder to keep a checkpoint in after each epoch, and to go on from if there
             is one.
         threads: how many compute.
-        progress: is told of each epoch.
+        progress: is told of the steps, some twenty times an epoch.
         on_epoch: is called after each epoch.
 
     Raises:
@@ -92,10 +87,12 @@ def fit(
     """
     if score is not None and validation is None:
         raise InputError("a score needs validation data")
-    samples_a_batch(data, step.rows)
-    learner = _Learner(step, data, rate if callable(rate) else constant(rate), seed, threads)
+    progress = progress or Silent()
+    schedule = rate if callable(rate) else constant(rate)
+    learner = _Learner(step, data, schedule, seed, threads, partial(progress.count, "training"))
+    total = epochs * learner.steps
     judge = None if validation is None else _Judge(step, validation, score, threads)
-    of = _fingerprint(step, seed, len(data))
+    of = fingerprint(step, seed, len(data))
     stands = None if checkpoints is None else load_checkpoint(checkpoints, of)
     if stands is None:
         stands = Checkpoint(
@@ -105,9 +102,7 @@ def fit(
         learner.kept = str(checkpoints)
     learner.runner.load(stands.carried)
     while len(stands.history) < epochs and not _is_stuck(stands.history, patience):
-        if progress is not None:
-            progress.count("training", len(stands.history), epochs)
-        epoch = learner.learn(stands)
+        epoch = learner.learn(stands, total)
         carried = learner.runner.carried
         if judge is not None:
             epoch = judge.judged(epoch, carried)
@@ -116,29 +111,45 @@ def fit(
             learner.kept = str(save_checkpoint(checkpoints, stands))
         if on_epoch is not None:
             on_epoch(epoch)
-    if progress is not None:
-        progress.count("training", epochs, epochs)
+    progress.count("training", total, total)
     return Fitted(stands.best, stands.history, _best(stands.history))
 
 
 class _Learner:
-    """Takes the steps of an epoch."""
+    """Takes the steps of an epoch.
+
+    Attributes:
+        runner: holds the parameters.
+        steps: how many an epoch takes.
+        kept: the last good checkpoint.
+    """
 
     def __init__(
-        self, step: Step, data: Dataset, schedule: Schedule, seed: int, threads: int
+        self,
+        step: Step,
+        data: Dataset,
+        schedule: Schedule,
+        seed: int,
+        threads: int,
+        show: Callable[[int, int], None],
     ) -> None:
+        self.steps = len(data) // samples_a_batch(data, step.rows)
         self.runner = StepRunner(step, threads=threads)
         self.kept: str | None = None
         self._step, self._data, self._schedule, self._seed = step, data, schedule, seed
+        self._show = show
 
-    def learn(self, stands: Checkpoint) -> Epoch:
-        """One pass over the data."""
+    def learn(self, stands: Checkpoint, total: int) -> Epoch:
+        """One pass over the data; `total` is how many steps all of them take."""
         number = len(stands.history)
         past = [epoch.to_lower for epoch in stands.history]
         made = batches(self._data, self._step.rows, seed=self._seed, epoch=number)
         losses, rate = [], 0.0
+        every = max(1, self.steps // _SHOWN)
         with closing(prefetched(made, self._data.ahead)) as stream:
             for taken, batch in enumerate(stream, stands.steps):
+                if taken % every == 0:
+                    self._show(taken, total)
                 check_batch(self._step.batch, batch)
                 rate = self._schedule(taken, past)
                 losses.append(self.runner.run(batch, rate))
@@ -190,12 +201,3 @@ def _best(history: Sequence[Epoch]) -> int:
 
 def _is_stuck(history: Sequence[Epoch], patience: int | None) -> bool:
     return patience is not None and len(history) - _best(history) > patience
-
-
-def _fingerprint(step: Step, seed: int, samples: int) -> str:
-    """Tells one training from another: its graph, first parameters, seed and amount of data."""
-    digest = hashlib.sha256(f"{seed} {samples}".encode())
-    digest.update(ir.to_proto(step.step).SerializeToString(deterministic=True))
-    for name, array in step.parameters.items():
-        digest.update(name.encode() + array.tobytes())
-    return digest.hexdigest()

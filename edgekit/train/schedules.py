@@ -1,10 +1,12 @@
-"""Learning rates as functions of the step, and of the losses of the epochs until then."""
+"""Learning rates as functions of the step, and of how the epochs until then were judged."""
 
 import math
 from collections.abc import Callable, Sequence
 
 Schedule = Callable[[int, Sequence[float]], float]
-"""From the step's number, from 0, and the losses of the epochs so far, to the learning rate."""
+"""From the step's number, from 0, and the losses of the epochs so far, to the learning rate.
+
+The losses are what `Epoch.to_lower` says: where there is a score, minus that."""
 
 
 def constant(rate: float) -> Schedule:
@@ -94,9 +96,10 @@ def on_plateau(
     """
 
     def at(step: int, losses: Sequence[float]) -> float:
-        now, best, waited = rate, math.inf, 0
+        now, waited = rate, 0
+        best: float | None = None
         for loss in losses:
-            if loss < best * (1 - threshold):
+            if best is None or loss < best - threshold * abs(best):
                 best, waited = loss, 0
             else:
                 waited += 1

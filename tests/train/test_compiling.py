@@ -118,6 +118,11 @@ def test_another_fixed_batch_is_refused() -> None:
         compile_step(mlp(batch=4), CrossEntropy(), Sgd(), rows=8)
 
 
+def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(InputError, match="a batch of 0 rows"):
+        compile_step(mlp(), CrossEntropy(), Sgd(), rows=0)
+
+
 def test_a_trained_model_holds_the_parameters_it_is_given() -> None:
     step = compile_step(mlp(), CrossEntropy(), Sgd(), rows=8)
     doubled = {name: 2 * array for name, array in step.parameters.items()}

@@ -49,6 +49,26 @@ def test_a_recurrent_net_learns_from_windows(begins: bool) -> None:
     assert fitted.history[-1].loss < 0.5 * fitted.history[0].loss
 
 
+class Shown:
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, int]] = []
+
+    def count(self, title: str, done: int, total: int) -> None:
+        assert title == "training"
+        self.seen.append((done, total))
+
+
+def test_progress_counts_steps_to_the_end() -> None:
+    training, _ = digits(64)
+    step = compile_step(mlp(), CrossEntropy(), Sgd(), rows=32)
+    shown = Shown()
+    fit(step, training, epochs=2, rate=0.1, progress=shown)
+    assert shown.seen[0] == (0, 84)
+    assert shown.seen[-1] == (84, 84)
+    assert shown.seen == sorted(shown.seen)
+    assert 20 < len(shown.seen) < 60
+
+
 def test_another_seed_gives_other_parameters() -> None:
     training, _ = digits(64)
     step = compile_step(mlp(), CrossEntropy(), Sgd(), rows=32)

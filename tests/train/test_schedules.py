@@ -53,6 +53,7 @@ def test_a_plateau_lowers_the_rate() -> None:
     assert schedule(0, [3.0, 2.0, 2.0, 2.0]) == 0.5
     assert schedule(0, [3.0, 2.0, 2.0, 2.0, 2.0, 2.0]) == 0.25
     assert schedule(0, [3.0, 2.0, 2.0, 2.0, 1.0, 2.0]) == 0.5
+    assert schedule(0, [-0.9, -0.9, -0.9]) == 0.5
 
 
 @pytest.mark.parametrize(
