@@ -118,6 +118,28 @@ def test_another_fixed_batch_is_refused() -> None:
         compile_step(mlp(batch=4), CrossEntropy(), Sgd(), rows=8)
 
 
+def test_a_model_that_mixes_its_samples_is_refused() -> None:
+    build = GraphBuilder("mixed")
+    x = build.input("x", np.float32, ("N", 4))
+    w = build.constant(np.ones((4, 3), np.float32), "w")
+    mean = build.op("ReduceMean", build.op("MatMul", x, w), axes=[0], keepdims=1)
+    model = build.finish(out=(mean, np.float32, (1, 3)))
+    with pytest.raises(UnsupportedModel, match="do not stay apart"):
+        compile_step(model, CrossEntropy(), Sgd(), rows=8)
+
+
+@pytest.mark.parametrize("opset", [13, 15, 18, 21, 23])
+def test_a_step_is_of_the_models_opset_but_of_17_at_least(opset: int) -> None:
+    model = cnn()
+    model.opset_imports[""] = opset
+    model.ir_version = 10
+    step = compile_step(model, CrossEntropy(), Adam(clip_norm=1.0, l1=0.1, l2=0.1), rows=8)
+    assert step.step.opset_imports[""] == max(17, opset)
+    batch = (np.ones((8, 1, 8, 8), np.float32), np.arange(8))
+    losses = [StepRunner(step).run(batch, 0.01) for _ in range(2)]
+    assert losses[0] == losses[1]
+
+
 def test_a_batch_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match="a batch of 0 rows"):
         compile_step(mlp(), CrossEntropy(), Sgd(), rows=0)

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgekit.array import Array
 from edgekit.errors import InputError, UnsupportedModel
@@ -44,6 +46,28 @@ def test_cross_entropy(smoothing: float) -> None:
         return -(log_softmax(logits) * wanted).sum(axis=1)
 
     check_loss(CrossEntropy(smoothing), LOGITS, {"target": CLASSES}, reference)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    rows=st.integers(1, 4),
+    classes=st.integers(2, 5),
+    smoothing=st.floats(0, 0.5),
+    scale=st.floats(0.1, 20),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_cross_entropy_of_any_size(
+    rows: int, classes: int, smoothing: float, scale: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, classes, rows)
+    wanted = (1 - smoothing) * np.eye(classes)[target] + smoothing / classes
+
+    def reference(logits: Array) -> Array:
+        return -(log_softmax(logits) * wanted).sum(axis=1)
+
+    logits = rng.normal(0, scale, (rows, classes)).astype(np.float32)
+    check_loss(CrossEntropy(smoothing), logits, {"target": target}, reference)
 
 
 @pytest.mark.parametrize("shape", [(6,), (6, 5), (2, 3, 4)])
