@@ -57,20 +57,20 @@ def compile_step(
     _give_way(model)
     untie_vectors(model)
     whole = with_batch(model, rows)
-    trained = parameters_of(whole, trainable)
-    statistics = statistics_of(whole, trained)
+    learning = _first_output_of(whole)
+    trained = parameters_of(learning, trainable)
     names = [str(value.name) for value in trained]
-    learning = _learning(whole, set(statistics.values()), seed)
+    statistics = statistics_of(learning, trained)
+    learning = _in_training(learning, statistics, seed)
     parameters = _as_inputs(whole, [*names, *statistics])
     _as_inputs(learning, [*names, *statistics])
-
     batch = _judged(whole, loss, parameters)
     whole.graph.outputs.insert(0, _value(whole, LOSSES))
     _judged(learning, loss, parameters)
     learning.graph.outputs[0] = _value(learning, LOSS)
     prune_unused(learning)
     result = gradients(learning, LOSS, names)
-    state = _optimized(result, optimizer, names, list(statistics))
+    state = _optimized(result, optimizer, names, statistics)
     given = [spec.name for spec in batch]
     _finish(result, [*given, RATE, *parameters, *(spec.name for spec in state)])
     _finish(whole, [*given, *parameters])
@@ -85,20 +85,27 @@ def _give_way(model: ir.Model) -> None:
                 value.name = unique_name(model, f"model_{value.name}")
 
 
-def _learning(model: ir.Model, normalizations: Container[ir.Node], seed: int) -> ir.Model:
-    """The model as it computes while it learns; its first output is the model's own only one."""
+def _first_output_of(model: ir.Model) -> ir.Model:
+    """A copy with only what the first output depends on."""
+    model = model.clone()
     model.graph.outputs[1:] = []
+    prune_unused(model)
+    return model
+
+
+def _in_training(model: ir.Model, statistics: Container[str], seed: int) -> ir.Model:
+    """The model as it computes while it learns, with new statistics as outputs."""
     frozen = set()
     is_changed = False
     for number, node in enumerate(model.graph):
-        if is_op(node, "BatchNormalization") and node not in normalizations:
+        if is_op(node, "BatchNormalization") and not any(
+            value is not None and value.name in statistics for value in node.inputs[3:5]
+        ):
             node.name = node.name or f"frozen_{number}"
             frozen.add(node.name)
         elif is_op(node, "BatchNormalization", "Dropout"):
             is_changed = True
-    if not is_changed:
-        return model.clone()
-    return in_training(model, step=COUNTER, seed=seed, frozen=frozen)
+    return in_training(model, step=COUNTER, seed=seed, frozen=frozen) if is_changed else model
 
 
 def _as_inputs(model: ir.Model, names: Sequence[str]) -> dict[str, Array]:

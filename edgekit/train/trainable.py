@@ -25,9 +25,6 @@ _WEIGHTS = {
 }
 """Which inputs of an operator are weights, where they are constant."""
 
-_STATISTICS = (3, 4)
-"""Which inputs of a BatchNormalization are running averages."""
-
 _ON_THE_WAY = ("DequantizeLinear", "Identity", "QuantizeLinear", "Reshape", "Transpose")
 _LINEAR = ("Conv", "ConvTranspose", "MatMul")
 
@@ -58,20 +55,15 @@ def parameters_of(model: ir.Model, trainable: Sequence[str] | None) -> list[ir.V
     return [value for value in model.graph.initializers.values() if value in chosen]
 
 
-def statistics_of(model: ir.Model, parameters: Container[ir.Value]) -> dict[str, ir.Node]:
-    """Which BatchNormalization each running average belongs to, of those that are trained.
-
-    Args:
-        model: left as it is.
-        parameters: what is trained; a BatchNormalization without any of it is not.
-    """
-    return {
-        str(value.name): node
+def statistics_of(model: ir.Model, parameters: Container[ir.Value]) -> list[str]:
+    """The running averages of each BatchNormalization that has any of these parameters."""
+    return [
+        str(value.name)
         for node in model.graph
         if is_op(node, "BatchNormalization") and any(v in parameters for v in node.inputs[1:3])
-        for value in (node.inputs[index] for index in _STATISTICS)
+        for value in node.inputs[3:5]
         if value is not None and value.is_initializer()
-    }
+    ]
 
 
 def untie_vectors(model: ir.Model) -> None:

@@ -159,6 +159,23 @@ def test_a_trained_model_holds_the_parameters_it_is_given() -> None:
         step.trained({"b0": np.zeros(3)})
 
 
+def test_the_first_output_is_judged_and_the_others_are_still_evaluated() -> None:
+    build = GraphBuilder("two")
+    x = build.input("x", np.float32, (1, 4))
+    body = build.constant(np.eye(4, dtype=np.float32), "body")
+    hidden = build.op("MatMul", x, body)
+    one, two = (build.constant(np.ones((4, n), np.float32), f"head{n}") for n in (3, 2))
+    model = build.finish(
+        one=(build.op("MatMul", hidden, one), np.float32, (1, 3)),
+        two=(build.op("MatMul", hidden, two), np.float32, (1, 2)),
+    )
+    step = compile_step(model, CrossEntropy(), Sgd(), rows=2)
+    assert list(step.parameters) == ["body", "head3"]
+    assert [value.name for value in step.evaluate.graph.outputs] == ["losses", "one", "two"]
+    with pytest.raises(InputError, match="no parameter is called 'head2'"):
+        compile_step(model, CrossEntropy(), Sgd(), rows=2, trainable=["head2"])
+
+
 def test_a_weight_that_is_quantised_on_its_way_is_trained() -> None:
     build = GraphBuilder("quantised")
     x = build.input("x", np.float32, (1, 4))
