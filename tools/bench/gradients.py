@@ -1,8 +1,8 @@
 """Times a Conv's forward and gradients: ours in onnxruntime, PyTorch's, and onnx-ad's.
 
 `python -m tools.bench.gradients [--threads 1] [--rounds 20]`. Peers that are not installed are left
-out. All of them take turns in one run; a figure is the median, with the spread from the first to
-the third quartile. More threads than one need idle cores.
+out, and so is what a peer refuses. All of them take turns in one run; a figure is the median, with
+the spread from the first to the third quartile. More threads than one need idle cores.
 """
 
 import importlib.util
@@ -98,18 +98,20 @@ def main(threads: int, rounds: int) -> None:
     click.echo(f"onnxruntime {ort.__version__}, {threads} threads, {rounds} rounds, ms\n")
     click.echo("| layer | part | " + " | ".join(makers) + " | edgekit / first peer |")
     click.echo("| --- | --- |" + " ---: |" * (len(makers) + 1))
-    totals = {part: np.zeros(len(makers)) for part in PARTS}
+    ratios: dict[str, list[float]] = {part: [] for part in PARTS}
     for layer in LAYERS:
         jobs = {name: make(layer, threads) for name, make in makers.items()}
         for part in PARTS:
             times = _times([job.get(part) for job in jobs.values()], rounds)
-            middles = [None if found is None else found[0] for found in times]
-            totals[part] += [middle or np.nan for middle in middles]
-            ratio = _ratio(middles)
+            ratio = ""
+            if len(times) > 1 and times[0] is not None and times[1] is not None:
+                ratios[part].append(times[0][0] / times[1][0])
+                ratio = f"{ratios[part][-1]:.2f}"
             click.echo(f"| {layer.title} | {part} | {' | '.join(map(_cell, times))} | {ratio} |")
-    for part, total in totals.items():
-        cells = " | ".join(f"{number:.2f}" for number in total)
-        click.echo(f"| all | {part} | {cells} | {_ratio(list(total))} |")
+    for part, found in ratios.items():
+        if found:
+            mean = np.exp(np.mean(np.log(found)))
+            click.echo(f"| geometric mean | {part} |{' |' * len(makers)} {mean:.2f} |")
 
 
 def _times(jobs: list[Run | None], rounds: int) -> list[Array | None]:
@@ -134,14 +136,8 @@ def _times(jobs: list[Run | None], rounds: int) -> list[Array | None]:
 
 def _cell(times: Array | None) -> str:
     if times is None:
-        return "refused"
-    return "{:.3f} ({:.3f}-{:.3f})".format(*times)
-
-
-def _ratio(middles: list[Any]) -> str:
-    if len(middles) < 2 or middles[0] is None or middles[1] is None:
         return ""
-    return f"{middles[0] / middles[1]:.2f}"
+    return "{:.3f} ({:.3f}-{:.3f})".format(*times)
 
 
 def _arrays(layer: Layer) -> dict[str, Array]:

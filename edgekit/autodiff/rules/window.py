@@ -84,7 +84,7 @@ class Window:
         """For each position of the kernel the numbers under it, `[N, C, *count]`, zeros outside.
 
         Where windows move by one along the last axis, that is cut first, because the rows of
-        several positions are then copied in one piece: 3 to 18 % less for a weight gradient.
+        several positions are then copied in one piece: up to 18 % less for a weight gradient.
         """
         apart = self.stride[-1] == 1
         columns = self.columns(x, build) if apart else [self._padded(x, build)] * self.kernel[-1]
