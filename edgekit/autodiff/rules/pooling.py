@@ -1,6 +1,7 @@
 """Pools."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -57,31 +58,42 @@ def average_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
 def max_pool(node: ir.Node, dy: ir.Value, build: Backward) -> Gradients:
     """DY to where the maximum was, the first of several.
 
-    The pool is done once more for its `Indices`: asking the forward's own node for them would
-    move it, and what feeds it, to a slower kernel. To compare each number with the maximum instead
-    is faster for one picture (SqueezeNet's whole backward by 3 %), slower for eight (by 6 %).
+    The positions of a window are compared with the maximum in turn, and what none has taken is the
+    last one's. Asking a MaxPool for its `Indices` instead takes 1.1 to 2.3 times as long.
     """
-    x = operand(node, 0)
-    length = math.prod(shape_of(x))
-    attributes = {
-        name: attribute.value
-        for name, attribute in node.attributes.items()
-        if name != "storage_order"
-    }
-    _, places = build.op_many(
-        "MaxPool", x, outputs=2, dtypes=[x.dtype, ir.DataType.INT64], **attributes
+    x, y = operand(node, 0), node.outputs[0]
+    window = Window.of(node, tuple(ints_of(node, "kernel_shape") or ()))
+    n, channels, *size = shape_of(x)
+    parts = _below_everything_outside(window, x, build)
+    left, shares = dy, []
+    for part in parts[:-1]:
+        chosen = build.mask(build.op("Equal", part, y), like=dy)
+        shares.append(build.op("Mul", left, chosen))
+        left = build.op("Sub", left, shares[-1])
+    rows = (n * channels, 1, *window.count)
+    stacked = build.concat([build.reshape(share, rows) for share in (*shares, left)], 1)
+    places = np.eye(len(parts)).reshape(len(parts), 1, *window.kernel)
+    back = build.op(
+        "ConvTranspose",
+        stacked,
+        build.constant(places, dtype=dy.dtype),
+        shape=(n * channels, 1, *size),
+        **window.transposed(),
     )
-    zeros = build.expand(build.constant(np.zeros(1), dtype=dy.dtype), [length])
-    flat = build.op(
-        "ScatterElements",
-        zeros,
-        build.op("Reshape", places, np.array([-1]), dtype=ir.DataType.INT64),
-        build.reshape(dy, [math.prod(shape_of(dy))]),
-        shape=[length],
-        axis=0,
-        reduction="add",
-    )
-    return [build.reshape(flat, shape_of(x))]
+    return [build.reshape(back, shape_of(x))]
+
+
+def _below_everything_outside(window: Window, x: ir.Value, build: Backward) -> list[ir.Value]:
+    """The numbers under each position of a window, -inf outside."""
+    after = [max(number, 0) for number in window.after]
+    if any(window.before) or any(after):
+        pads = [0, 0, *window.before, 0, 0, *after]
+        shape = [b + n + a for b, n, a in zip(window.before, window.size, after, strict=True)]
+        shape = [*shape_of(x)[:2], *shape]
+        x = build.op("Pad", x, np.array(pads), -math.inf, shape=shape)
+        nothing = (0,) * len(shape[2:])
+        window = replace(window, size=tuple(shape[2:]), before=nothing, after=nothing)
+    return window.slices(x, build)
 
 
 def _how_many(node: ir.Node, window: Window) -> Array:
