@@ -1,40 +1,18 @@
 """Appends a loss or an optimiser to a graph, and notes the inputs and outputs of a step."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from edgekit.array import Array
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.match import static_shape
+from edgekit.learning.specs import TensorSpec, next_name
 
 Operand = ir.Value | npt.ArrayLike | None
 """What a node may read: a value, a constant to be made, or nothing in an optional place."""
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One tensor that a step takes.
-
-    Attributes:
-        name: of the graph's input.
-        dtype: as NumPy writes it, such as `float32`.
-        shape: the batch's axis included.
-        classes: how many classes its integers number, from 0; `None` where they number none.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    classes: int | None = None
-
-    def zeros(self) -> Array:
-        """An array that fits."""
-        return np.zeros(self.shape, self.dtype)
 
 
 class StepBuilder:
@@ -145,11 +123,6 @@ class StepBuilder:
             value = self.op("Identity", value)
         value.name, value.type, value.shape = name, like.type, like.shape
         self._graph.outputs.append(value)
-
-
-def next_name(name: str) -> str:
-    """What the output is called that holds an input's value for the next step."""
-    return f"next({name})"
 
 
 def known_shape(value: ir.Value) -> tuple[int, ...]:

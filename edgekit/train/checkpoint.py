@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,6 +11,7 @@ import onnx_ir as ir
 
 from edgekit.array import Array
 from edgekit.errors import InputError
+from edgekit.learning.durable import write_arrays, write_durably
 from edgekit.train.history import Epoch
 from edgekit.train.step import Step
 
@@ -60,7 +59,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     arrays = folder / f"checkpoint-{len(checkpoint.history):06}.npz"
     named = {_NOW + name: array for name, array in checkpoint.carried.items()}
     named |= {_BEST + name: array for name, array in checkpoint.best.items()}
-    _write(arrays, lambda file: np.savez(file, **named))  # type: ignore[arg-type]
+    write_arrays(arrays, named)
     told = {
         "of": checkpoint.of,
         "steps": checkpoint.steps,
@@ -68,7 +67,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
         "history": msgspec.to_builtins(checkpoint.history),
     }
     text = json.dumps(told, indent=1).encode()
-    _write(folder / _NAME, lambda file: file.write(text))
+    write_durably(folder / _NAME, lambda file: file.write(text))
     for old in folder.glob("checkpoint-*.npz"):
         if old != arrays:
             old.unlink()
@@ -108,18 +107,3 @@ def load_checkpoint(folder: Path, of: str) -> Checkpoint | None:
 
 def _part(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
-
-
-def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Fills a file beside the path, and renames it when it is on the disk."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -11,13 +11,14 @@ from edgekit.autodiff import gradients, in_training
 from edgekit.graph.edit import prune_unused, unique_name
 from edgekit.graph.match import is_op
 from edgekit.graph.shapes import infer_shapes
+from edgekit.learning.specs import LOSS, LOSSES, RATE, TensorSpec
 from edgekit.train.batching import with_batch
-from edgekit.train.building import StepBuilder, TensorSpec, spec_of
+from edgekit.train.building import StepBuilder, spec_of
 from edgekit.train.losses import Loss
 from edgekit.train.losses.cross_entropy import TARGET
 from edgekit.train.losses.distillation import TEACHER
 from edgekit.train.optimizers.optimizer import Optimizer
-from edgekit.train.step import LOSS, LOSSES, RATE, Step
+from edgekit.train.step import Step
 from edgekit.train.trainable import parameters_of, statistics_of, untie_vectors
 
 COUNTER = "step_number"

@@ -7,9 +7,10 @@ import numpy as np
 
 from edgekit.array import Array
 from edgekit.errors import InputError
-from edgekit.train.data.dataset import Dataset, batches_in_order
+from edgekit.learning.dataset import Dataset, batches_in_order
+from edgekit.learning.specs import check_batch
 from edgekit.train.data.prefetch import prefetched
-from edgekit.train.engine import Evaluator, check_batch
+from edgekit.train.engine import Evaluator
 from edgekit.train.step import Step
 
 

@@ -10,16 +10,7 @@ import onnx_ir as ir
 
 from edgekit.array import Array
 from edgekit.errors import InputError
-from edgekit.train.building import TensorSpec
-
-RATE = "learning_rate"
-"""The scalar input of a step that says how far to go."""
-
-LOSS = "loss"
-"""The scalar output of a step: the mean over the batch."""
-
-LOSSES = "losses"
-"""The output of an evaluation, float32 `[N]`: the loss of each sample."""
+from edgekit.learning.specs import TensorSpec
 
 
 @dataclass(frozen=True)
@@ -80,8 +71,12 @@ class Step:
         """`step.onnx`, `evaluate.onnx` and `parameters.npz`, for a bundle's folder `train`."""
         packed = io.BytesIO()
         np.savez(packed, **self.parameters)  # type: ignore[arg-type]
+        step = ir.to_proto(self.step)
+        for spec in self.batch:
+            if spec.classes is not None:
+                step.metadata_props.add(key=f"classes({spec.name})", value=str(spec.classes))
         return {
-            "step.onnx": ir.to_proto(self.step).SerializeToString(),
+            "step.onnx": step.SerializeToString(),
             "evaluate.onnx": ir.to_proto(self.evaluate).SerializeToString(),
             "parameters.npz": packed.getvalue(),
         }
