@@ -3,7 +3,8 @@
     EdgekitError
     ├── OperatorError          the person at the keyboard
     │   ├── ConfigError        a setting is wrong; carries every mistake at once
-    │   └── InputError         a file, folder or value that was given cannot be used
+    │   ├── InputError         a file, folder or value that was given cannot be used
+    │   └── TrainingDiverged   a loss became NaN or infinite: the data or the learning rate
     ├── UnsupportedModel       the model's author
     ├── BundleError            the supply chain: a bundle is damaged, incomplete or from the future
     ├── Unavailable            nobody: wait and retry
@@ -41,6 +42,23 @@ class ConfigError(OperatorError):
 
 class InputError(OperatorError):
     """A file, a folder or a value that was given cannot be used."""
+
+
+class TrainingDiverged(OperatorError):
+    """A loss, or what a step made of the parameters, became NaN or infinite.
+
+    Attributes:
+        step: the number of the step, from 0.
+        tensor: the first value in the graph that is not finite.
+    """
+
+    def __init__(self, step: int, tensor: str, found: str, checkpoint: str | None) -> None:
+        self.step, self.tensor = step, tensor
+        kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint"
+        super().__init__(
+            f"training diverged at step {step}: {tensor!r} holds {found}; {kept}; "
+            "lower the learning rate, clip the gradient, or look at the data"
+        )
 
 
 class UnsupportedModel(EdgekitError):

@@ -1,7 +1,6 @@
 """Training as graphs that stock onnxruntime runs."""
 
 from edgekit.train.compiling import compile_step
-from edgekit.train.diverging import TrainingDiverged
 from edgekit.train.evaluating import Evaluation, evaluate
 from edgekit.train.fitting import Fitted, fit
 from edgekit.train.history import Epoch
@@ -12,7 +11,6 @@ __all__ = [
     "Evaluation",
     "Fitted",
     "Step",
-    "TrainingDiverged",
     "compile_step",
     "evaluate",
     "fit",

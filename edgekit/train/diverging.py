@@ -5,26 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgekit.array import Array
-from edgekit.errors import OperatorError
 from edgekit.graph.observe import Observer
 from edgekit.train.step import Step
-
-
-class TrainingDiverged(OperatorError):
-    """A loss, or what a step made of the parameters, became NaN or infinite.
-
-    Attributes:
-        step: the number of the step, from 0.
-        tensor: the first value in the graph that is not finite.
-    """
-
-    def __init__(self, step: int, tensor: str, found: str, checkpoint: str | None) -> None:
-        self.step, self.tensor = step, tensor
-        kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint"
-        super().__init__(
-            f"training diverged at step {step}: {tensor!r} holds {found}; {kept}; "
-            "lower the learning rate, clip the gradient, or look at the data"
-        )
 
 
 def first_not_finite(step: Step, fed: Mapping[str, Array]) -> tuple[str, str]:

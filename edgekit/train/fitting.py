@@ -11,12 +11,12 @@ from statistics import fmean
 import msgspec
 
 from edgekit.array import Array
-from edgekit.errors import InputError
+from edgekit.errors import InputError, TrainingDiverged
 from edgekit.learning.dataset import Dataset, batches, samples_a_batch
 from edgekit.learning.specs import check_batch
 from edgekit.train.checkpoint import Checkpoint, fingerprint, load_checkpoint, save_checkpoint
 from edgekit.train.data.prefetch import prefetched
-from edgekit.train.diverging import TrainingDiverged, first_not_finite
+from edgekit.train.diverging import first_not_finite
 from edgekit.train.engine import Evaluator, StepRunner
 from edgekit.train.evaluating import evaluate
 from edgekit.train.history import Epoch

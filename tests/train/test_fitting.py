@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit.errors import InputError
-from edgekit.train import Epoch, TrainingDiverged, compile_step, evaluate, fit
+from edgekit.errors import InputError, TrainingDiverged
+from edgekit.train import Epoch, compile_step, evaluate, fit
 from edgekit.train.data.arrays import Arrays
 from edgekit.train.data.windows import Windows
 from edgekit.train.losses.cross_entropy import CrossEntropy
