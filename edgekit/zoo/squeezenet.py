@@ -17,19 +17,29 @@ _FIRES = ((16, 64), (16, 64), (32, 128), (32, 128), (48, 192), (48, 192), (64, 2
 _POOL_AFTER = (1, 3)
 """Fire modules, counted from 0, that a pool follows."""
 
+_ALIVE = 2.0
+"""The first bias of each class: a Relu follows, and a class that is never above 0 never learns."""
+
 Weights = list[tuple[Array, Array]]
 """Weights float32 `[out, in, height, width]` and bias float32 `[out]` of the 26 Convs, in order."""
 
 
 def build_squeezenet(
-    weights: Weights | None = None, *, classes: int = 1000, size: int = 224
+    weights: Weights | None = None,
+    *,
+    classes: int = 1000,
+    size: int = 224,
+    width: float = 1.0,
+    seed: int = 0,
 ) -> ir.Model:
     """SqueezeNet 1.1 from pixels as it was trained on to probabilities.
 
     Args:
-        weights: of the 26 Convs; without them, He-initialised ones with seed 0.
+        weights: of the 26 Convs; without them, He-initialised ones.
         classes: how many classes it tells apart, where `weights` does not say.
         size: height and width of the picture.
+        width: the share of the published numbers of channels that each layer has.
+        seed: of the weights, where none are given.
 
     Returns:
         `data` float32 `[1, 3, size, size]` to `scores` float32 `[1, classes]`.
@@ -37,29 +47,32 @@ def build_squeezenet(
     Raises:
         UnsupportedModel: the weights are not SqueezeNet 1.1's.
     """
-    weights = _random_weights(classes) if weights is None else weights
-    _require_shapes(weights)
+    weights = _random_weights(_shapes(classes, width), seed) if weights is None else weights
+    _require_shapes(weights, width)
     classes = len(weights[-1][1])
     queue = iter(weights)
     build = GraphBuilder("squeezenet1.1")
 
-    def conv(value: ir.Value, **attributes: object) -> ir.Value:
+    def conv(value: ir.Value, name: str, **attributes: object) -> ir.Value:
         kernel, bias = next(queue)
         attributes["kernel_shape"] = [int(axis) for axis in kernel.shape[2:]]
-        return build.op("Relu", build.op("Conv", value, kernel, bias, **attributes))
+        held = [build.constant(kernel, f"{name}.weight"), build.constant(bias, f"{name}.bias")]
+        return build.op("Relu", build.op("Conv", value, *held, **attributes))
 
     def pool(value: ir.Value) -> ir.Value:
         return build.op("MaxPool", value, kernel_shape=[3, 3], strides=[2, 2])
 
     data = build.input("data", np.float32, (1, 3, size, size))
-    value = pool(conv(data, strides=[2, 2]))
+    value = pool(conv(data, "first", strides=[2, 2]))
     for number in range(len(_FIRES)):
-        squeezed = conv(value)
-        narrow, wide = conv(squeezed), conv(squeezed, pads=[1, 1, 1, 1])
+        name = f"fire{number + 2}"
+        squeezed = conv(value, f"{name}.squeeze")
+        narrow = conv(squeezed, f"{name}.narrow")
+        wide = conv(squeezed, f"{name}.wide", pads=[1, 1, 1, 1])
         value = build.op("Concat", narrow, wide, axis=1)
         if number in _POOL_AFTER:
             value = pool(value)
-    pooled = build.op("Flatten", build.op("GlobalAveragePool", conv(value)), axis=1)
+    pooled = build.op("Flatten", build.op("GlobalAveragePool", conv(value, "head")), axis=1)
     scores = build.op("Softmax", pooled, axis=1)
     return build.finish(scores=(scores, np.float32, (1, classes)))
 
@@ -83,27 +96,29 @@ def weights_of(model: ir.Model) -> Weights:
     return weights
 
 
-def _shapes(classes: int) -> list[tuple[int, int, int, int]]:
-    shapes = [(64, 3, 3, 3)]
-    width = 64
-    for squeeze, expand in _FIRES:
-        shapes += [(squeeze, width, 1, 1), (expand, squeeze, 1, 1), (expand, squeeze, 3, 3)]
-        width = 2 * expand
-    return [*shapes, (classes, width, 1, 1)]
+def _shapes(classes: int, width: float = 1.0) -> list[tuple[int, int, int, int]]:
+    channels = round(64 * width)
+    shapes = [(channels, 3, 3, 3)]
+    for fire in _FIRES:
+        squeeze, expand = (max(1, round(published * width)) for published in fire)
+        shapes += [(squeeze, channels, 1, 1), (expand, squeeze, 1, 1), (expand, squeeze, 3, 3)]
+        channels = 2 * expand
+    return [*shapes, (classes, channels, 1, 1)]
 
 
-def _require_shapes(weights: Weights) -> None:
+def _require_shapes(weights: Weights, width: float = 1.0) -> None:
     classes = len(weights[-1][1]) if weights else 0
-    if [kernel.shape for kernel, _ in weights] != _shapes(classes):
+    if [kernel.shape for kernel, _ in weights] != _shapes(classes, width):
         raise UnsupportedModel("its Convs are not those of SqueezeNet 1.1")
 
 
-def _random_weights(classes: int) -> Weights:
+def _random_weights(shapes: list[tuple[int, int, int, int]], seed: int) -> Weights:
     """He et al., 2015, arXiv:1502.01852."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     weights = []
-    for shape in _shapes(classes):
+    for shape in shapes:
         deviation = np.sqrt(2 / np.prod(shape[1:]))
         kernel = rng.normal(0, deviation, shape).astype(np.float32)
         weights.append((kernel, np.zeros(shape[0], np.float32)))
+    weights[-1][1].fill(_ALIVE)
     return weights
