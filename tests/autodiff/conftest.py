@@ -12,7 +12,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not errors:
         return
     kind = max(errors, key=lambda kind: (errors[kind], kind != "Identity"))
+    rest = ", ".join(sorted(known - set(errors)))
     terminalreporter.write_line(
         f"gradient check: largest relative error {errors[kind]:.1e} ({kind}), "
-        f"{len(errors)} of {len(known)} rules against differences"
+        f"{len(errors)} of {len(known)} rules against differences" + f"; not: {rest}" * bool(rest)
     )
