@@ -1,13 +1,9 @@
 """Writes a file so that whenever power fails, the old one or the new one is there."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
-
-import numpy as np
-
-from edgekit.array import Array
 
 
 def write_durably(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -28,8 +24,3 @@ def write_durably(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Writes arrays by name as `.npz`, as `write_durably` does."""
-    write_durably(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]

@@ -11,7 +11,8 @@ import onnx_ir as ir
 
 from edgekit.array import Array
 from edgekit.errors import InputError
-from edgekit.learning.durable import write_arrays, write_durably
+from edgekit.learning.durable import write_durably
+from edgekit.learning.npz import write_arrays
 from edgekit.train.history import Epoch
 from edgekit.train.step import Step
 

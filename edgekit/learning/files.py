@@ -1,0 +1,169 @@
+"""Opens the folder `train` of a bundle, and refuses files that do not belong together."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from edgekit.array import Array
+from edgekit.errors import BundleError
+from edgekit.learning.npz import read_arrays
+from edgekit.learning.specs import LOSS, LOSSES, RATE, TensorSpec, next_name
+
+STEP, EVALUATE, PARAMETERS = "step.onnx", "evaluate.onnx", "parameters.npz"
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+
+
+@dataclass(frozen=True)
+class StepFiles:
+    """A step that a workstation compiled, loaded.
+
+    Attributes:
+        folder: where the files lie.
+        session: of the step.
+        batch: what each batch brings, in order.
+        parameters: what the parameters are at first, by name.
+        state: what else is carried from step to step; zero at first.
+        digest: SHA-256 of the step's graph.
+    """
+
+    folder: Path
+    session: ort.InferenceSession
+    batch: tuple[TensorSpec, ...]
+    parameters: dict[str, Array]
+    state: tuple[TensorSpec, ...]
+    digest: str
+
+    @property
+    def rows(self) -> int:
+        """How many rows a batch has."""
+        return self.batch[0].shape[0]
+
+    @property
+    def sample(self) -> tuple[TensorSpec, ...]:
+        """What one sample brings: the batch without its first axis."""
+        return tuple(replace(spec, shape=spec.shape[1:]) for spec in self.batch)
+
+    def open_evaluation(self, *, threads: int = 1) -> ort.InferenceSession:
+        """A session of the evaluation. It takes memory, so it is opened when it is needed.
+
+        Raises:
+            BundleError: the file is missing, damaged, or of another step.
+        """
+        path = self.folder / EVALUATE
+        session = _session(path, _read(path), threads)
+        known = {spec.name: (spec.dtype, spec.shape) for spec in self.batch}
+        known |= {name: (str(a.dtype), a.shape) for name, a in self.parameters.items()}
+        for spec in _inputs(path, session).values():
+            if known.get(spec.name) != (spec.dtype, spec.shape):
+                raise BundleError(f"{path}: its input {spec.name!r} is none of {STEP}'s")
+        if LOSSES not in {output.name for output in session.get_outputs()}:
+            raise BundleError(f"{path}: is no evaluation: it gives no {LOSSES!r}")
+        return session
+
+
+def open_step(folder: Path, *, threads: int = 1) -> StepFiles:
+    """Loads a step and its first parameters.
+
+    Args:
+        folder: holds `step.onnx`, `evaluate.onnx` and `parameters.npz`.
+        threads: how many compute. With one, the same batches give the same bits.
+
+    Raises:
+        BundleError: a file is missing or damaged, or they are not of one step.
+    """
+    path = folder / STEP
+    data = _read(path)
+    session = _session(path, data, threads)
+    inputs, outputs = _inputs(path, session), _outputs(session)
+    rate = inputs.pop(RATE, None)
+    if rate != TensorSpec(RATE, "float32", ()) or LOSS not in outputs:
+        raise BundleError(f"{path}: is no training step: it lacks {RATE!r} or {LOSS!r}")
+    carried = {name: spec for name, spec in inputs.items() if next_name(name) in outputs}
+    for name, spec in carried.items():
+        if outputs[next_name(name)] != (spec.dtype, spec.shape):
+            raise BundleError(f"{path}: {name!r} changes its type or shape in a step")
+    batch = tuple(spec for name, spec in inputs.items() if name not in carried)
+    if not batch or len({spec.shape[:1] for spec in batch}) != 1 or not batch[0].shape:
+        raise BundleError(f"{path}: what a batch brings does not have one number of rows")
+    parameters = _parameters(folder / PARAMETERS, carried)
+    state = tuple(spec for name, spec in carried.items() if name not in parameters)
+    return StepFiles(folder, session, batch, parameters, state, hashlib.sha256(data).hexdigest())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}; copy the bundle again") from (
+            error
+        )
+
+
+def _session(path: Path, data: bytes, threads: int) -> ort.InferenceSession:
+    """On a board memory matters more than the last per cent of speed: see `OnnxRuntimeEngine`."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has an unrelated class for each kind of failure
+        text = " ".join(str(error).split())[:300]
+        raise BundleError(f"{path}: ONNX Runtime cannot load it: {text}") from error
+
+
+def _inputs(path: Path, session: ort.InferenceSession) -> dict[str, TensorSpec]:
+    told: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+    found = {}
+    for value in session.get_inputs():
+        if value.type not in _DTYPES or not all(isinstance(axis, int) for axis in value.shape):
+            raise BundleError(f"{path}: its input {value.name!r} has no fixed shape and type")
+        classes = told.get(f"classes({value.name})", "")
+        found[value.name] = TensorSpec(
+            value.name,
+            _DTYPES[value.type],
+            tuple(value.shape),
+            int(classes) if classes.isdecimal() else None,
+        )
+    return found
+
+
+def _outputs(session: ort.InferenceSession) -> dict[str, tuple[str, tuple[int, ...]]]:
+    return {
+        value.name: (_DTYPES.get(value.type, value.type), tuple(value.shape))
+        for value in session.get_outputs()
+    }
+
+
+def _parameters(path: Path, carried: Mapping[str, TensorSpec]) -> dict[str, Array]:
+    if not path.is_file():
+        raise BundleError(f"{path}: the file is missing; copy the bundle again")
+    try:
+        found = read_arrays(path)
+    except ValueError as error:
+        raise BundleError(f"{path}: not readable parameters: {error}") from error
+    if not found:
+        raise BundleError(f"{path}: holds no parameters")
+    for name, array in found.items():
+        spec = carried.get(name)
+        if spec is None or (str(array.dtype), array.shape) != (spec.dtype, spec.shape):
+            raise BundleError(f"{path}: {name!r} is no parameter of {STEP}, or of another shape")
+        if not np.isfinite(array).all():
+            raise BundleError(f"{path}: {name!r} holds NaN or infinity")
+    return found
