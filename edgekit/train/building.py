@@ -80,6 +80,17 @@ class StepBuilder:
             self._constants[key] = value
         return self._constants[key]
 
+    def value(self, name: str) -> ir.Value:
+        """What the model calls by this name.
+
+        Raises:
+            UnsupportedModel: nothing is called so.
+        """
+        found = ir.convenience.create_value_mapping(self._graph).get(name)
+        if found is None:
+            raise UnsupportedModel(f"the model has no value {name!r}")
+        return found
+
     def batch_input(
         self, name: str, dtype: str, shape: Sequence[int], *, classes: int | None = None
     ) -> ir.Value:

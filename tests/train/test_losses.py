@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from edgekit.array import Array
 from edgekit.errors import InputError, UnsupportedModel
 from edgekit.graph.build import GraphBuilder
-from edgekit.train import compile_step
+from edgekit.train import compile_step, evaluate
+from edgekit.train.data.arrays import Arrays
 from edgekit.train.losses import (
     LOSSES,
     CrossEntropy,
@@ -144,11 +145,26 @@ def test_triplet() -> None:
     check_loss(Triplet(), RNG.normal(size=(12, 3)).astype(np.float32), {}, reference)
 
 
+def test_a_reconstruction_may_be_of_a_value_inside_the_model() -> None:
+    build = GraphBuilder("scaled")
+    scaled = build.op("Mul", build.input("x", np.float32, (1, 3)), np.float32(0.5))
+    scaled.name = "scaled"
+    made = build.op("MatMul", scaled, build.constant(np.eye(3, dtype=np.float32), "w"))
+    model = build.finish(out=(made, np.float32, (1, 3)))
+    data = Arrays(np.arange(6, dtype=np.float32).reshape(2, 3))
+    step = compile_step(model, Reconstruction(of="scaled"), Sgd(), rows=2)
+    assert evaluate(step, step.parameters, data).loss == 0
+    by_input = compile_step(model, Reconstruction(), Sgd(), rows=2)
+    assert evaluate(by_input, by_input.parameters, data).loss > 1
+    with pytest.raises(UnsupportedModel, match="the model has no value 'scald'"):
+        compile_step(model, Reconstruction(of="scald"), Sgd(), rows=2)
+
+
 def test_a_reconstruction_is_judged_by_the_input() -> None:
     model = mlp((12, 3, 12), softmax=False)
     by_input = compile_step(model, Reconstruction(), Sgd(), rows=4)
     assert [spec.name for spec in by_input.batch] == ["x"]
-    with pytest.raises(UnsupportedModel, match="no reconstruction of the input 'x'"):
+    with pytest.raises(UnsupportedModel, match="no reconstruction of 'x'"):
         compile_step(mlp(), Reconstruction(), Sgd(), rows=4)
 
 

@@ -1,4 +1,4 @@
-"""Pictures in files, decoded and augmented as they are asked for."""
+"""Pictures in files or in memory, cut to size and augmented as they are asked for."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from edgekit.array import Array
 from edgekit.bundle import InputSpec
 from edgekit.errors import InputError
-from edgekit.pipeline.pictures import SUFFIXES, read_picture
+from edgekit.pipeline.pictures import SUFFIXES, fit_picture, read_picture
 from edgekit.runtime.prepare import prepare
 from edgekit.train.data.augment import Augment
 from edgekit.train.data.dataset import Batch
@@ -18,7 +18,7 @@ class Pictures:
     """Pictures as a model takes them, and their classes.
 
     Args:
-        paths: the files.
+        pictures: files, or uint8 `[height, width, 3]` RGB each.
         classes: int64, of each picture; `None` where a loss needs none.
         spec: what the model takes, with a rule for pictures.
         augment: what chance does to each picture, differently every epoch. It sees the picture as
@@ -33,7 +33,7 @@ class Pictures:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        pictures: Sequence[Path | Array],
         classes: Array | None,
         spec: InputSpec,
         *,
@@ -42,22 +42,27 @@ class Pictures:
     ) -> None:
         if spec.picture is None:
             raise InputError(f"the input {spec.name!r} takes no pictures")
-        if classes is not None and len(classes) != len(paths):
-            raise InputError(f"{len(classes)} classes do not go with {len(paths)} pictures")
-        self._paths, self._classes, self._spec = paths, classes, spec
+        if classes is not None and len(classes) != len(pictures):
+            raise InputError(f"{len(classes)} classes do not go with {len(pictures)} pictures")
+        self._pictures, self._classes, self._spec = pictures, classes, spec
         self._rule, self._augment = spec.picture, augment
         self.ahead = ahead
 
     def __len__(self) -> int:
         """How many samples there are."""
-        return len(self._paths)
+        return len(self._pictures)
 
     def batch(self, numbers: Array, seed: tuple[int, ...]) -> Batch:
         """See `Dataset`."""
         rng = np.random.default_rng(seed)
         made = []
         for number in numbers:
-            picture = read_picture(self._paths[number], self._rule)
+            given = self._pictures[number]
+            picture = (
+                read_picture(given, self._rule)
+                if isinstance(given, Path)
+                else fit_picture(given, self._rule)
+            )
             if self._augment is not None:
                 picture = self._augment.changed(picture, rng)
             made.append(prepare(np.ascontiguousarray(picture), self._spec))

@@ -56,25 +56,29 @@ class Huber:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """How far a model's output is from its own first input; the batch brings nothing else.
+    """How far a model's output is from its own input; the batch brings nothing else.
 
     Attributes:
         by: what measures the distance.
+        of: the name of the value in the model that is to be reproduced, such as the input after
+            it was scaled; by default the first input.
     """
 
     by: Mse | Huber = Mse()
+    of: str | None = None
 
     def of_each(self, build: StepBuilder, output: ir.Value, inputs: Sequence[ir.Value]) -> ir.Value:
         """See `Loss`."""
-        given, shape = inputs[0], known_shape(output)
+        given = inputs[0] if self.of is None else build.value(self.of)
+        shape = known_shape(output)
         if math.prod(known_shape(given)) != math.prod(shape):
             raise UnsupportedModel(
-                f"the output {output.name!r} {list(shape)} is no reconstruction of the input "
+                f"the output {output.name!r} {list(shape)} is no reconstruction of "
                 f"{given.name!r} {list(known_shape(given))}"
             )
         if given.dtype != output.dtype:
             given = build.op("Cast", given, to=ir.DataType.FLOAT)
-        if known_shape(inputs[0]) != shape:
+        if known_shape(given) != shape:
             given = build.op("Reshape", given, list(shape))
         return self.by.between(build, output, given)
 
