@@ -227,6 +227,7 @@ def finish(
             report=report,
         )
     files = {form.file: form.data for form in made.forms}
+    files |= {f"train/{name}": data for name, data in bench.trained.training.items()}
     files[GOLDEN] = _golden(bench, made)
     if bench.trained.labels:
         files[LABELS] = "".join(f"{label}\n" for label in bench.trained.labels).encode()

@@ -21,6 +21,7 @@ class TrainedModel:
         labels: one label a class, in class order.
         thresholds: for an anomaly model.
         facts: what is worth telling a person about how it was made, by what it is called.
+        training: files with which a board can go on training it, for the bundle's folder `train`.
     """
 
     name: str
@@ -31,3 +32,4 @@ class TrainedModel:
     labels: tuple[str, ...] = ()
     thresholds: Thresholds | None = None
     facts: dict[str, str | float] = field(default_factory=dict)
+    training: dict[str, bytes] = field(default_factory=dict)

@@ -17,7 +17,7 @@ _LUMA = np.array([[0.299, 0.587, 0.114]])  # ITU-R BT.601
 INPUT = "image"
 
 
-def fold_preprocessing(model: ir.Model, rule: PictureRule) -> None:
+def fold_preprocessing(model: ir.Model, rule: PictureRule, *, into_conv: bool = True) -> None:
     """Rewrites `model` in place so that its input is the plain uint8 picture.
 
     Everything linear goes into the first Conv's weights, in float64. The mean goes into its bias
@@ -28,6 +28,8 @@ def fold_preprocessing(model: ir.Model, rule: PictureRule) -> None:
     Args:
         model: takes one float input of the rule's `tensor_shape`.
         rule: how a picture becomes that input.
+        into_conv: whether the first Conv may change. A model that will be trained keeps the
+            arithmetic as nodes: weights of pixels of 0 to 255 learn badly.
 
     Raises:
         UnsupportedModel: the model's input is not that tensor.
@@ -39,7 +41,7 @@ def fold_preprocessing(model: ir.Model, rule: PictureRule) -> None:
         type=ir.TensorType(ir.DataType.UINT8),
         shape=ir.Shape((1, rule.height, rule.width, 3)),
     )
-    conv = _first_conv(tensor, layout=rule.layout)
+    conv = _first_conv(tensor, layout=rule.layout) if into_conv else None
     if conv is not None:
         _fold_colours(model, conv, colours)
         colours = np.eye(3)

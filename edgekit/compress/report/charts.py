@@ -126,8 +126,8 @@ def front_chart(report: Report) -> Plot | None:
         return None
     sizes = [point.size_bytes for point in points]
     shares = [point.agreement for point in points]
-    x_ticks, x_low, x_high = _axis(min(sizes), max(sizes))
-    y_ticks, y_low, y_high = _axis(min(shares), max(shares), most=1.0)
+    x_ticks, x_low, x_high = axis(min(sizes), max(sizes))
+    y_ticks, y_low, y_high = axis(min(shares), max(shares), most=1.0)
 
     def x(size: float) -> float:
         span = (size - x_low) / (x_high - x_low)
@@ -163,7 +163,7 @@ def _bars(
     ]
 
 
-def _axis(low: float, high: float, *, most: float = math.inf) -> tuple[list[float], float, float]:
+def axis(low: float, high: float, *, most: float = math.inf) -> tuple[list[float], float, float]:
     """Round numbers that span `low` to `high`, and the ends of the axis."""
     span = max(high - low, abs(high) * 0.02, 1e-9)
     step = 10 ** math.floor(math.log10(span))
