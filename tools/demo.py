@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cv2
 import numpy as np
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -22,8 +23,7 @@ from edgekit.array import Array
 from edgekit.cli import show
 from edgekit.compress import Compressed, Recipe, compress_trained, load_recipe
 from edgekit.errors import EdgekitError
-from edgekit.zoo.building import build_model
-from edgekit.zoo.digits import write_digits
+from edgekit.zoo.building import Built, build_model
 from tools.private_broker import PrivateBroker
 
 _MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -87,11 +87,15 @@ def _run(folder: Path) -> int:
 
 
 def _digits(folder: Path) -> Job:
-    pictures = folder / "digits"
-    write_digits(pictures, training=False)
-    lines = (pictures / "labels.csv").read_text(encoding="utf-8").splitlines()[1:]
-    truth = {file: int(digit) for file, digit in (line.split(",") for line in lines)}
-    made = _made("digits", folder)
+    built, made = _made("squeezenet_digits", folder)
+    pictures, truth = folder / "digits", {}
+    pictures.mkdir()
+    targets = built.samples.targets
+    assert targets is not None
+    for number, (picture, digit) in enumerate(zip(built.samples.data, targets, strict=True)):
+        file = f"digit-{number:04d}.png"
+        cv2.imwrite(str(pictures / file), picture[:, :, ::-1])
+        truth[file] = int(digit)
 
     def judged(messages: list[dict[str, Any]]) -> str:
         right = sum(message["top"][0]["id"] == truth[message["origin"]] for message in messages)
@@ -106,7 +110,7 @@ def _machine(folder: Path) -> Job:
     signal = _signal(3000, seed=2)
     _break(signal)
     _write_csv(live, ("vibration", "temperature"), signal)
-    made = _made("autoencoder", folder, data=normal)
+    _, made = _made("autoencoder", folder, data=normal)
     window = made.bundle.manifest.input.shape[1]
 
     def judged(messages: list[dict[str, Any]]) -> str:
@@ -125,13 +129,9 @@ def _machine(folder: Path) -> Job:
 
 
 def _quantum(folder: Path) -> Job:
-    recipe, rows = load_recipe(_MODELS / "quantum_kernel" / "recipe.toml"), folder / "cells.csv"
-    bars = show.Bars()
-    built = build_model(recipe, None, progress=bars)
+    rows = folder / "cells.csv"
+    built, made = _made("quantum_kernel", folder)
     samples = built.samples
-    made = compress_trained(
-        built.trained, samples, recipe, out=folder / "quantum-kernel", progress=bars
-    )
     rule = made.bundle.manifest.input.window
     assert rule is not None
     assert samples.targets is not None
@@ -149,15 +149,17 @@ def _quantum(folder: Path) -> Job:
     return Job("cells", made, f'{{ kind = "csv", path = "{rows}" }}', judged)
 
 
-def _made(model: str, folder: Path, *, data: Path | None = None) -> Compressed:
-    recipe: Recipe = load_recipe(_MODELS / model / "recipe.toml")
+def _made(model: str, folder: Path, *, data: Path | None = None) -> tuple[Built, Compressed]:
+    path = _MODELS / model / "recipe.toml"
+    recipe: Recipe = load_recipe(path)
     if data is not None:  # the file that the demo writes is normal from end to end
         recipe.build["normal_share"] = 1.0
     bars = show.Bars()
-    built = build_model(recipe, data, progress=bars)
-    return compress_trained(
+    built = build_model(recipe, data, progress=bars, where=str(path))
+    made = compress_trained(
         built.trained, built.samples, recipe, out=folder / f"{model}-bundle", progress=bars
     )
+    return built, made
 
 
 def _signal(count: int, *, seed: int) -> Array:

@@ -20,6 +20,7 @@ COMMANDS = {
     "prune-channels": "edgekit.cli.step:prune_channels",
     "quantize": "edgekit.cli.step:quantize",
     "slim": "edgekit.cli.step:slim",
+    "train": "edgekit.cli.train:train",
 }
 _WORKSTATION = (
     "jinja2",

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from edgekit.compress.data import Samples
 from edgekit.compress.progress import Progress
 from edgekit.compress.recipe import Recipe
 from edgekit.compress.trained import TrainedModel
-from edgekit.config import nearest
+from edgekit.config import check, nearest
 from edgekit.errors import ConfigError, InputError
+from edgekit.zoo.choosing import Choices
 
 
 @dataclass(frozen=True)
@@ -32,21 +33,58 @@ def build_model(
     """Trains the model that a recipe's [build] table names.
 
     Args:
-        recipe: `build.model` names the builder; the other keys are its arguments.
+        recipe: `build.model` names the builder, and the other keys are its arguments; or
+            `build.training` names a training recipe.
         data: the rows that a model of them learns from.
         progress: shows how far the training is.
-        where: what to call the recipe in an error.
+        where: the recipe's file; paths in it begin at its folder.
 
     Raises:
         ConfigError: the table names no builder, or an argument that it does not have.
         InputError: the data cannot be used.
     """
     settings = dict(recipe.build)
+    if "training" in settings:
+        return _by_recipe(recipe, settings, data, progress, where)
     name = settings.pop("model", None)
     if name not in _BUILDERS:
         known = nearest(str(name), list(_BUILDERS))
         raise ConfigError(where, [f"build.model: {name!r} is unknown; {known}"])
     return _BUILDERS[name](recipe, settings, data, progress, where)
+
+
+def _by_recipe(
+    recipe: Recipe, settings: dict[str, Any], data: Path | None, progress: Progress, where: str
+) -> Built:
+    """What the training recipe makes that `training` names, beside the recipe's own file."""
+    from edgekit.zoo.training import load_training_recipe, train_recipe
+
+    folder = Path(where).parent
+    said = check({"build": settings}, _Document, source=where, folder=folder).build
+    outcome = train_recipe(
+        load_training_recipe(said.training),
+        where=str(said.training),
+        folder=said.training.parent,
+        data=data,
+        progress=progress,
+    )
+    trained = replace(
+        outcome.trained,
+        name=recipe.name or outcome.trained.name,
+        training=outcome.step.files() if said.on_board else {},
+    )
+    return Built(trained, outcome.samples)
+
+
+class _ByRecipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A [build] table that names a training recipe; `on_board`: boards go on training."""
+
+    training: Path
+    on_board: bool = False
+
+
+class _Document(msgspec.Struct, frozen=True):
+    build: _ByRecipe
 
 
 def _autoencoder(
@@ -94,28 +132,9 @@ def _quantum_kernel(
     return Built(trained, _samples(test.astype(np.float32), test_targets))
 
 
-def _digits(
-    recipe: Recipe, settings: dict[str, Any], data: Path | None, progress: Progress, where: str
-) -> Built:
-    from tempfile import TemporaryDirectory
-
-    from edgekit.compress.data import PictureFolder, open_data
-    from edgekit.zoo.digits import build_digits, write_digits
-
-    trained = _called(build_digits, recipe, settings, progress, where)
-    assert trained.input.picture is not None
-    with TemporaryDirectory() as folder:
-        write_digits(Path(folder), training=False)
-        pictures = open_data(Path(folder))
-        assert isinstance(pictures, PictureFolder)
-        samples = pictures.samples(trained.input.picture)
-        return Built(trained, Samples(samples.names, samples.targets, list(samples.data)))
-
-
 _Builder = Callable[[Recipe, dict[str, Any], Path | None, Progress, str], Built]
 _BUILDERS: dict[str, _Builder] = {
     "autoencoder": _autoencoder,
-    "digits": _digits,
     "quantum_kernel": _quantum_kernel,
 }
 
@@ -128,24 +147,12 @@ def _called(
     where: str,
 ) -> TrainedModel:
     """Calls a builder with a recipe's arguments, and refuses those that it does not have."""
-    parameters = inspect.signature(builder).parameters
-    known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
-    unknown = [name for name in settings if name not in known]
-    if unknown:
-        lines = [f"build.{name}: unknown setting; {nearest(name, known)}" for name in unknown]
-        raise ConfigError(where, lines)
-    mistakes = []
-    for name, value in settings.items():
-        kind = parameters[name].annotation
-        try:
-            settings[name] = msgspec.convert(value, kind)
-        except (msgspec.ValidationError, TypeError) as error:
-            mistakes.append(f"build.{name}: {error}")
-    if mistakes:
-        raise ConfigError(where, mistakes)
-    if recipe.name is not None:
-        settings["name"] = recipe.name
-    return builder(**settings, progress=partial(progress.count, "training"))
+    choices: Choices[TrainedModel] = Choices()
+    called = choices.bound("build", settings, builder, without=("columns", "labels", "progress"))
+    if called is None:
+        raise ConfigError(where, choices.mistakes)
+    named = {} if recipe.name is None else {"name": recipe.name}
+    return called(**named, progress=partial(progress.count, "training"))
 
 
 def _samples(data: Any, targets: Any) -> Samples:
