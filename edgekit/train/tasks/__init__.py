@@ -2,7 +2,7 @@
 
 from edgekit.train.tasks.clusters import Clusters, cluster
 from edgekit.train.tasks.contrastive import Contrastive, TripletTask
-from edgekit.train.tasks.denoising import Denoising, gaussian_noise, masking_noise
+from edgekit.train.tasks.denoising import Denoising
 from edgekit.train.tasks.embedding import embed
 from edgekit.train.tasks.masked import Masked
 from edgekit.train.tasks.pretraining import compile_pretext, pretrain, with_parameters
@@ -26,9 +26,7 @@ __all__ = [
     "compile_pretext",
     "embed",
     "fine_tune",
-    "gaussian_noise",
     "linear_probe",
-    "masking_noise",
     "pretrain",
     "principal_components",
     "raw_features",

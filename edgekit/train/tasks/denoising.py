@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.array import Array
 from edgekit.learning.dataset import Dataset
 from edgekit.learning.views import Change, Changed
 from edgekit.train.building import known_shape, spec_of
@@ -20,7 +19,7 @@ class Denoising:
     Vincent et al., 2008, "Extracting and composing robust features with denoising autoencoders".
 
     Attributes:
-        change: spoils samples, such as by `gaussian_noise`.
+        change: spoils samples, such as by `edgekit.learning.changes`.
         hidden: the width of the decoder's hidden layer.
     """
 
@@ -50,23 +49,3 @@ class Denoising:
     def asked(self, samples: Dataset) -> Dataset:
         """See `Task`."""
         return Changed(samples, self.change)
-
-
-def gaussian_noise(deviation: float) -> Change:
-    """Adds normal noise to float samples, in their own units."""
-
-    def change(samples: Array, rng: np.random.Generator) -> Array:
-        noise = rng.standard_normal(samples.shape, np.float32)
-        spoilt: Array = samples + np.float32(deviation) * noise
-        return spoilt
-
-    return change
-
-
-def masking_noise(share: float) -> Change:
-    """Sets a share of all numbers to zero."""
-
-    def change(samples: Array, rng: np.random.Generator) -> Array:
-        return np.where(rng.random(samples.shape) < share, samples.dtype.type(0), samples)
-
-    return change

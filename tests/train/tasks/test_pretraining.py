@@ -8,6 +8,7 @@ import pytest
 from edgekit.errors import InputError, UnsupportedModel
 from edgekit.graph.build import GraphBuilder
 from edgekit.learning import Arrays, Learner
+from edgekit.learning.changes import gaussian_noise, masking_noise
 from edgekit.train import fit
 from edgekit.train.engine import Evaluator
 from edgekit.train.optimizers import Adam
@@ -20,8 +21,6 @@ from edgekit.train.tasks import (
     TripletTask,
     Variational,
     compile_pretext,
-    gaussian_noise,
-    masking_noise,
     pretrain,
     with_parameters,
 )

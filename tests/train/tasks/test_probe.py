@@ -7,11 +7,11 @@ from sklearn.preprocessing import StandardScaler
 from edgekit.array import Array
 from edgekit.errors import InputError
 from edgekit.learning import Arrays
+from edgekit.learning.changes import gaussian_noise
 from edgekit.train.tasks import (
     Denoising,
     embed,
     fine_tune,
-    gaussian_noise,
     linear_probe,
     pretrain,
     raw_features,
