@@ -1,4 +1,4 @@
-"""The nets of MLPerf Tiny: shapes, gradients, and that what they learn is worth compressing."""
+"""The nets of MLPerf Tiny: shapes, and that what they learn is worth compressing."""
 
 from collections.abc import Callable
 from functools import cache
@@ -6,8 +6,6 @@ from functools import cache
 import numpy as np
 import onnx_ir as ir
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edgekit.array import Array
 from edgekit.errors import UnsupportedModel
@@ -25,7 +23,6 @@ from edgekit.zoo.mlperf_tiny import (
     mobilenet_samples,
     resnet8_samples,
 )
-from edgekit.zoo.mlperf_tiny.gradients import RULES
 
 _SMALL = 48
 
@@ -177,70 +174,3 @@ def test_what_tests_a_net_does_not_depend_on_how_much_it_learned_from() -> None:
     np.testing.assert_array_equal(few.test, many.test)
     np.testing.assert_array_equal(few.training, many.training[:5])
     assert len(many.calibration(10)) == 10
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    depthwise=st.booleans(),
-    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    stride=st.integers(1, 2),
-    size=st.tuples(st.integers(4, 7), st.integers(4, 7)),
-    starts=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-    seed=st.integers(0, 100),
-)
-def test_a_convs_gradients_match_finite_differences(
-    depthwise: bool,
-    kernel: tuple[int, int],
-    stride: int,
-    size: tuple[int, int],
-    starts: tuple[int, int],
-    seed: int,
-) -> None:
-    rng = np.random.default_rng(seed)
-    pads = [min(start, axis - 1) for start, axis in zip(starts, kernel, strict=True)]
-    pads += [axis - 1 - pad for pad, axis in zip(pads, kernel, strict=True)]
-    weight = rng.normal(size=((3, 1) if depthwise else (4, 3)) + kernel)
-    node = _node("Conv", 2, strides=[stride, stride], pads=pads)
-    _require_true_gradients(node, [rng.normal(size=(2, *size, 3)), weight], rng)
-
-
-@pytest.mark.parametrize(
-    ("node", "shapes"),
-    [
-        ("BatchNormalization", [(3, 4, 5, 2), (2,), (2,), (2,), (2,)]),
-        ("BatchNormalization", [(6, 3), (3,), (3,), (3,), (3,)]),
-        ("Relu", [(2, 3, 3, 2)]),
-        ("Add", [(2, 3), (2, 3)]),
-        ("AveragePool", [(2, 3, 4, 2)]),
-        ("Flatten", [(2, 1, 1, 3)]),
-        ("Gemm", [(2, 3), (3, 4)]),
-        ("Gemm", [(2, 3), (3, 4), (4,)]),
-    ],
-)
-def test_gradients_match_finite_differences(node: str, shapes: list[tuple[int, ...]]) -> None:
-    rng = np.random.default_rng(0)
-    operands = [rng.normal(size=shape) for shape in shapes]
-    _require_true_gradients(_node(node, len(shapes), epsilon=1e-3), operands, rng)
-
-
-def _node(kind: str, inputs: int, **attributes: object) -> ir.Node:
-    values = [ir.Value(name=f"input_{number}") for number in range(inputs)]
-    return ir.node(kind, values, attributes)  # type: ignore[arg-type]
-
-
-def _require_true_gradients(node: ir.Node, operands: list[Array], rng: np.random.Generator) -> None:
-    step = 1e-6
-    result, backward = RULES[node.op_type](node, *operands)
-    upstream = rng.normal(size=result.shape)
-    for place, gradient in enumerate(backward(upstream)):
-        if gradient is None:
-            continue
-        assert gradient.shape == operands[place].shape
-        along = rng.normal(size=gradient.shape)
-        ends = []
-        for sign in (1, -1):
-            moved = [*operands]
-            moved[place] = operands[place] + sign * step * along
-            ends.append(RULES[node.op_type](node, *moved)[0])
-        slope = ((ends[0] - ends[1]) * upstream).sum() / (2 * step)
-        np.testing.assert_allclose((gradient * along).sum(), slope, rtol=1e-4, atol=1e-6)
