@@ -32,7 +32,6 @@ class StepFiles:
     """A step that a workstation compiled, loaded.
 
     Attributes:
-        folder: where the files lie.
         session: of the step.
         batch: what each batch brings, in order.
         parameters: what the parameters are at first, by name.
@@ -40,7 +39,6 @@ class StepFiles:
         digest: SHA-256 of the step's graph.
     """
 
-    folder: Path
     session: ort.InferenceSession
     batch: tuple[TensorSpec, ...]
     parameters: dict[str, Array]
@@ -56,23 +54,6 @@ class StepFiles:
     def sample(self) -> tuple[TensorSpec, ...]:
         """What one sample brings: the batch without its first axis."""
         return tuple(replace(spec, shape=spec.shape[1:]) for spec in self.batch)
-
-    def open_evaluation(self, *, threads: int = 1) -> ort.InferenceSession:
-        """A session of the evaluation. It takes memory, so it is opened when it is needed.
-
-        Raises:
-            BundleError: the file is missing, damaged, or of another step.
-        """
-        path = self.folder / EVALUATE
-        session = _session(path, _read(path), threads)
-        known = {spec.name: (spec.dtype, spec.shape) for spec in self.batch}
-        known |= {name: (str(a.dtype), a.shape) for name, a in self.parameters.items()}
-        for spec in _inputs(path, session).values():
-            if known.get(spec.name) != (spec.dtype, spec.shape):
-                raise BundleError(f"{path}: its input {spec.name!r} is none of {STEP}'s")
-        if LOSSES not in {output.name for output in session.get_outputs()}:
-            raise BundleError(f"{path}: is no evaluation: it gives no {LOSSES!r}")
-        return session
 
 
 def open_step(folder: Path, *, threads: int = 1) -> StepFiles:
@@ -97,11 +78,42 @@ def open_step(folder: Path, *, threads: int = 1) -> StepFiles:
         if outputs[next_name(name)] != (spec.dtype, spec.shape):
             raise BundleError(f"{path}: {name!r} changes its type or shape in a step")
     batch = tuple(spec for name, spec in inputs.items() if name not in carried)
+    parameters = _parameters(folder / PARAMETERS, carried, of=STEP)
+    state = tuple(spec for name, spec in carried.items() if name not in parameters)
+    return StepFiles(
+        session, _as_batch(path, batch), parameters, state, hashlib.sha256(data).hexdigest()
+    )
+
+
+def open_evaluation(
+    folder: Path, *, threads: int = 1
+) -> tuple[ort.InferenceSession, tuple[TensorSpec, ...], dict[str, Array]]:
+    """Loads a step's evaluation. It takes memory, so it is opened when it is needed.
+
+    Args:
+        folder: holds `evaluate.onnx` and `parameters.npz`.
+        threads: how many compute.
+
+    Returns:
+        The session, what each batch brings, and what the parameters are at first.
+
+    Raises:
+        BundleError: a file is missing or damaged, or they are not of one step.
+    """
+    path = folder / EVALUATE
+    session = _session(path, _read(path), threads)
+    inputs = _inputs(path, session)
+    if LOSSES not in _outputs(session):
+        raise BundleError(f"{path}: is no evaluation: it gives no {LOSSES!r}")
+    parameters = _parameters(folder / PARAMETERS, inputs, of=EVALUATE)
+    batch = tuple(spec for name, spec in inputs.items() if name not in parameters)
+    return session, _as_batch(path, batch), parameters
+
+
+def _as_batch(path: Path, batch: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
     if not batch or len({spec.shape[:1] for spec in batch}) != 1 or not batch[0].shape:
         raise BundleError(f"{path}: what a batch brings does not have one number of rows")
-    parameters = _parameters(folder / PARAMETERS, carried)
-    state = tuple(spec for name, spec in carried.items() if name not in parameters)
-    return StepFiles(folder, session, batch, parameters, state, hashlib.sha256(data).hexdigest())
+    return batch
 
 
 def _read(path: Path) -> bytes:
@@ -151,7 +163,7 @@ def _outputs(session: ort.InferenceSession) -> dict[str, tuple[str, tuple[int, .
     }
 
 
-def _parameters(path: Path, carried: Mapping[str, TensorSpec]) -> dict[str, Array]:
+def _parameters(path: Path, inputs: Mapping[str, TensorSpec], *, of: str) -> dict[str, Array]:
     if not path.is_file():
         raise BundleError(f"{path}: the file is missing; copy the bundle again")
     try:
@@ -161,9 +173,9 @@ def _parameters(path: Path, carried: Mapping[str, TensorSpec]) -> dict[str, Arra
     if not found:
         raise BundleError(f"{path}: holds no parameters")
     for name, array in found.items():
-        spec = carried.get(name)
+        spec = inputs.get(name)
         if spec is None or (str(array.dtype), array.shape) != (spec.dtype, spec.shape):
-            raise BundleError(f"{path}: {name!r} is no parameter of {STEP}, or of another shape")
+            raise BundleError(f"{path}: {name!r} is no parameter of {of}, or of another shape")
         if not np.isfinite(array).all():
             raise BundleError(f"{path}: {name!r} holds NaN or infinity")
     return found

@@ -3,18 +3,18 @@
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from edgekit.array import Array
-from edgekit.errors import InputError, OperatorError
+from edgekit.errors import BundleError, InputError, OperatorError
 from edgekit.learning.checkpoint import Checkpoint, load_checkpoint
 from edgekit.learning.dataset import Dataset, batches, batches_in_order, samples_a_batch
 from edgekit.learning.evaluating import Evaluation, Evaluator
-from edgekit.learning.files import open_step
+from edgekit.learning.files import open_evaluation, open_step
 from edgekit.learning.npz import write_arrays
 from edgekit.learning.specs import TensorSpec, check_batch
 from edgekit.learning.stepper import Stepper
@@ -66,7 +66,7 @@ class Learner:
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         self._files = open_step(folder, threads=threads)
-        self._threads = threads
+        self._folder, self._threads = folder, threads
         carried = {name: array.copy() for name, array in self._files.parameters.items()}
         self._stepper = Stepper(
             self._files.session, self._files.batch, carried | self._fresh_state()
@@ -177,7 +177,10 @@ class Learner:
             BundleError: the evaluation's file is damaged or of another step.
         """
         if self._evaluator is None:
-            session = self._files.open_evaluation(threads=self._threads)
+            session, batch, known = open_evaluation(self._folder, threads=self._threads)
+            ours = [replace(spec, classes=None) for spec in self._files.batch]
+            if list(batch) != ours or known.keys() != self._files.parameters.keys():
+                raise BundleError(f"{self._folder}: its step and its evaluation differ")
             self._evaluator = Evaluator(session, self._files.batch)
         return self._evaluator.over(data, self._stepper.current)
 

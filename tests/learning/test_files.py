@@ -9,7 +9,7 @@ from edgekit.errors import BundleError
 from edgekit.learning import Arrays, Learner
 from edgekit.learning.files import open_step
 from edgekit.train import compile_step
-from edgekit.train.losses import CrossEntropy
+from edgekit.train.losses import CrossEntropy, Mse
 from edgekit.train.optimizers import Sgd
 from tests.learning.steps import ROWS, compiled
 from tests.train.models import mlp
@@ -74,7 +74,14 @@ def test_parameters_of_another_model_are_refused(folder: Path) -> None:
 def test_an_evaluation_of_another_step_is_refused(folder: Path) -> None:
     other = compile_step(mlp((64, 16, 10)), CrossEntropy(), Sgd(), rows=ROWS)
     (folder / "evaluate.onnx").write_bytes(other.files()["evaluate.onnx"])
-    with pytest.raises(BundleError, match="is none of step.onnx's"):
+    with pytest.raises(BundleError, match="is no parameter of evaluate.onnx"):
+        Learner(folder).evaluate(ONE)
+
+
+def test_an_evaluation_of_another_loss_is_refused(folder: Path) -> None:
+    other = compile_step(mlp(), Mse(), Sgd(), rows=ROWS)
+    (folder / "evaluate.onnx").write_bytes(other.files()["evaluate.onnx"])
+    with pytest.raises(BundleError, match="its step and its evaluation differ"):
         Learner(folder).evaluate(ONE)
 
 
