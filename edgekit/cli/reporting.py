@@ -1,4 +1,4 @@
-"""How commands show what compression found."""
+"""How commands show what compression or training found."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from edgekit.cli import show
 
 if TYPE_CHECKING:
     from edgekit.compress.report import Report
+    from edgekit.zoo.training import TrainingReport
 
 _MARKS = {"chosen": "<- chosen", "front": "*", "beaten": ""}
 
@@ -34,6 +35,32 @@ def show_report(report: "Report", out: Path | None, *, as_json: bool) -> None:
         show.warning(warning)
     if out is not None:
         click.echo(f"wrote {out} and {out / 'report.html'}")
+
+
+def show_training(report: "TrainingReport", out: Path, *, as_json: bool) -> None:
+    """Prints the figures of a training.
+
+    Args:
+        report: the figures.
+        out: the folder that was written.
+        as_json: print one JSON document instead.
+    """
+    if as_json:
+        show.json_document(report)
+        return
+    training, validation = report.samples["training"], report.samples["validation"]
+    samples = f"{training:,}" if report.folds else f"{training:,} + {validation:,}"
+    rows = [("samples", samples), ("epochs", f"{len(report.history)}, the best is {report.best}")]
+    rows += [(name.replace("-", " "), f"{value:.1%}") for name, value in report.scores.items()]
+    if report.validation_loss is not None:
+        rows.append(("validation loss", f"{report.validation_loss:.4g}"))
+    rows += [
+        (what, f"{value:.4g}" if isinstance(value, float) else value)
+        for what, value in report.facts.items()
+    ]
+    rows.append(("time", f"{report.seconds:.1f} s"))
+    show.table(rows, right=(1,))
+    click.echo(f"wrote {out} and {out / 'report.html'}")
 
 
 def _show_front(report: "Report") -> None:

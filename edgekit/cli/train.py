@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli import show
+from edgekit.cli.reporting import show_training
 
 
 @click.command(short_help="Train a model as a recipe says.")
@@ -54,18 +54,4 @@ def train(
             on_epoch=curve.add,
         )
     write_outcome(outcome, out)
-    if as_json:
-        show.json_document(outcome.report)
-        return
-    report = outcome.report
-    best = report.history[report.best - 1] if report.history else None
-    rows = [("samples", f"{report.samples['training']:,} + {report.samples['validation']:,}")]
-    if best is not None:
-        rows.append(("epochs", f"{len(report.history)}, the best is {best.number}"))
-    rows += [(name.replace("-", " "), f"{value:.1%}") for name, value in report.scores.items()]
-    if report.validation_loss is not None:
-        rows.append(("validation loss", f"{report.validation_loss:.4g}"))
-    rows += [(what, f"{value:.4g}") for what, value in report.facts.items()]
-    rows.append(("time", f"{report.seconds:.1f} s"))
-    show.table(rows, right=(1,))
-    click.echo(f"wrote {out} and {out / 'report.html'}")
+    show_training(outcome.report, out, as_json=as_json)

@@ -1,6 +1,7 @@
 """The curve in the terminal."""
 
 import io
+from itertools import count
 
 from rich.console import Console
 
@@ -25,7 +26,8 @@ def test_one_value_and_none_are_drawn_too() -> None:
 def test_it_is_drawn_on_a_terminal_and_nowhere_else() -> None:
     for is_terminal in (True, False):
         shown = io.StringIO()
-        with LiveCurve(Console(file=shown, force_terminal=is_terminal, width=80)) as curve:
+        console = Console(file=shown, force_terminal=is_terminal, width=80)
+        with LiveCurve(console, clock=count().__next__) as curve:
             curve.count("training", 5, 10)
             for number, loss in enumerate((2.0, 1.0), 1):
                 curve.add("", Epoch(number=number, steps=5, loss=loss, rate=0.1, score=0.5))

@@ -45,6 +45,13 @@ class Curves:
     top: int = field(default=_TOP)
     bottom: int = field(default=HEIGHT - _BOTTOM)
 
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """The style and the words of each entry of the legend; all folds share one."""
+        alone = [line for line in self.lines if line.style != "thin"]
+        keys = [(line.style, f"{line.name} {line.last[2]}") for line in alone]
+        return [*keys, ("now", "each fold")] if len(alone) < len(self.lines) else keys
+
 
 _Series = tuple[str, str, Sequence[float | None]]
 
