@@ -4,7 +4,8 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -69,7 +70,7 @@ class SampleBuffer:
             arrays: one for each part of a sample, in order, without a batch's axis.
 
         Raises:
-            InputError: they do not fit.
+            InputError: they do not fit, or the file cannot be written.
         """
         check_batch(self._as_batch, [np.asarray(array)[np.newaxis] for array in arrays])
         data = b"".join(
@@ -77,7 +78,7 @@ class SampleBuffer:
             for spec, array in zip(self._specs, arrays, strict=True)
         )
         now_ms = round(self._clock() * 1000)
-        with self._lock, self._file:
+        with self._transaction():
             self._file.execute(
                 "insert into sample (taken_at_ms, data) values (?, ?)", [now_ms, data]
             )
@@ -89,7 +90,7 @@ class SampleBuffer:
         Raises:
             InputError: the file is damaged.
         """
-        with self._lock, self._file:
+        with self._transaction():
             self._drop()
             rows = [row[0] for row in self._file.execute("select data from sample order by id")]
         arrays, start = [], 0
@@ -102,7 +103,7 @@ class SampleBuffer:
 
     def __len__(self) -> int:
         """How many samples there are."""
-        with self._lock:
+        with self._transaction():
             return int(self._file.execute("select count(*) from sample").fetchone()[0])
 
     def close(self) -> None:
@@ -144,6 +145,15 @@ class SampleBuffer:
                 f"{self._path}: holds samples of {held[0]}, the model takes {kind}; remove it"
             )
         return file
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of the block is kept, or nothing."""
+        try:
+            with self._lock, self._file:
+                yield
+        except sqlite3.Error as error:
+            raise InputError(f"{self._path}: {error}; is the disk full or damaged?") from error
 
     def _drop(self) -> None:
         self._file.execute(

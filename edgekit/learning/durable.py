@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from edgekit.errors import InputError
+
 
 def write_durably(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Fills a file beside the path, and renames it when it is on the disk.
@@ -12,13 +14,19 @@ def write_durably(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Args:
         path: the file to make or replace; its folder is there.
         write: is called once with the open file.
+
+    Raises:
+        InputError: the file cannot be written; the old one is still there.
     """
     beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

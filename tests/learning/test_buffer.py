@@ -122,6 +122,22 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         SampleBuffer(tmp_path / "b", SAMPLE, limit_bytes=1000)
 
 
+def add_twenty(buffer: SampleBuffer) -> None:
+    for _ in range(20):
+        buffer.add(np.zeros(1000, np.float32))
+
+
+def test_a_full_disk_leaves_the_samples_that_are_there(tmp_path: Path) -> None:
+    wide = (TensorSpec("x", "float32", (1000,)),)
+    with SampleBuffer(tmp_path / "b", wide, limit_bytes=10**7) as buffer:
+        buffer.add(np.zeros(1000, np.float32))
+        with buffer._lock:
+            buffer._file.execute("pragma max_page_count = 12")
+        with pytest.raises(InputError, match="b: database or disk is full"):
+            add_twenty(buffer)
+        assert len(buffer) >= 1
+
+
 def test_a_limit_below_one_sample_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="one sample is 24 bytes, the limit 23"):
         SampleBuffer(tmp_path / "b", SAMPLE, limit_bytes=23)

@@ -10,9 +10,12 @@ import pytest
 
 from edgekit.array import Array
 from edgekit.errors import InputError
+from edgekit.graph.build import GraphBuilder
 from edgekit.learning import Arrays, Learner, LearningDiverged
 from edgekit.learning.dataset import batches_in_order
-from edgekit.train import evaluate, fit
+from edgekit.train import compile_step, evaluate, fit
+from edgekit.train.losses import CrossEntropy
+from edgekit.train.optimizers import Adam
 from tests.learning.steps import ROWS, compiled, some_digits
 
 EPOCHS, RATE = 3, 0.01
@@ -72,6 +75,33 @@ def test_a_training_that_is_over_goes_on_to_nothing(folder: Path) -> None:
     second = Learner(folder)
     second.train(data, epochs=1, rate=RATE, checkpoint=kept, should_stop=after(0))
     assert_equal(second.parameters, first.parameters)
+
+
+def test_averages_and_dropout_go_on_too(tmp_path: Path) -> None:
+    build = GraphBuilder("noisy")
+    rng = np.random.default_rng(0)
+    value = build.input("x", np.float32, (1, 64))
+    w0 = build.constant(rng.normal(0, 0.2, (64, 32)).astype(np.float32), "w0")
+    ones, zeros = np.ones(32, np.float32), np.zeros(32, np.float32)
+    statistics = [build.constant(a.copy(), n) for n, a in (("mean", zeros), ("variance", ones))]
+    scale, bias = build.constant(ones, "scale"), build.constant(zeros, "bias")
+    value = build.op("BatchNormalization", build.op("MatMul", value, w0), scale, bias, *statistics)
+    value = build.op("Dropout", build.op("Relu", value), np.array(0.3, np.float32))
+    w1 = build.constant(rng.normal(0, 0.2, (32, 10)).astype(np.float32), "w1")
+    model = build.finish(out=(build.op("MatMul", value, w1), np.float32, (1, 10)))
+    step = compile_step(model, CrossEntropy(), Adam(), rows=ROWS)
+    step.save(tmp_path)
+    data, validation = some_digits()
+    fitted = fit(step, data, epochs=EPOCHS, rate=RATE)
+    kept = tmp_path / "kept.npz"
+    Learner(tmp_path).train(data, epochs=EPOCHS, rate=RATE, checkpoint=kept, should_stop=after(60))
+    learner = Learner(tmp_path)
+    learner.train(data, epochs=EPOCHS, rate=RATE, checkpoint=kept)
+    assert fitted.best == EPOCHS
+    assert {"mean", "variance"} < learner.parameters.keys()
+    assert_equal(learner.parameters, fitted.parameters)
+    judged = learner.evaluate(validation)
+    assert (judged.outputs.argmax(axis=1) == judged.targets).mean() > 0.85
 
 
 def test_a_second_training_begins_with_fresh_state(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Masked reconstruction: guesses what is hidden from what can be seen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,9 +42,9 @@ class Masked:
         build = HeadBuilder(encoder.clone(), rng)
         whole, total = build.given, numbers_of(build.given)
         shape = known_shape(whole)
-        if len(shape) != len(self.patch) + 1:
+        if not _is_cut(shape[1:], self.patch):
             raise UnsupportedModel(
-                f"the input {whole.name!r} {list(shape)} cannot be cut into blocks of "
+                f"the input {whole.name!r} {list(shape)} cannot be cut into several blocks of "
                 f"{list(self.patch)}"
             )
         readers = list(whole.uses())
@@ -61,3 +62,8 @@ class Masked:
     def asked(self, samples: Dataset) -> Dataset:
         """See `Task`."""
         return Masks(samples, self.patch, self.share)
+
+
+def _is_cut(shape: Sequence[int], patch: Sequence[int]) -> bool:
+    is_whole = len(shape) == len(patch) and min(patch, default=0) > 0
+    return is_whole and any(n > length for n, length in zip(shape, patch, strict=True))

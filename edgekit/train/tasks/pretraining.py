@@ -7,6 +7,8 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
+from edgekit.errors import InputError
+from edgekit.graph.match import static_shape
 from edgekit.learning.dataset import Dataset
 from edgekit.train.compiling import compile_step
 from edgekit.train.fitting import fit
@@ -103,10 +105,20 @@ def with_parameters(encoder: ir.Model, parameters: Mapping[str, Array]) -> ir.Mo
     Args:
         encoder: what `compile_pretext` was given; left as it is.
         parameters: float32 by name.
+
+    Raises:
+        InputError: none of them is the encoder's, or one has another shape.
     """
     encoder = encoder.clone()
     untie_vectors(encoder)
-    for name, value in encoder.graph.initializers.items():
-        if name in parameters:
-            value.const_value = ir.tensor(np.array(parameters[name], np.float32), name=name)
+    ours = {n: v for n, v in encoder.graph.initializers.items() if n in parameters}
+    if not ours:
+        raise InputError("none of the parameters is this encoder's; they are of another one")
+    for name, value in ours.items():
+        array = np.array(parameters[name], np.float32)
+        if static_shape(value) != array.shape:
+            raise InputError(
+                f"the encoder's {name!r} has the shape {value.shape}, not {list(array.shape)}"
+            )
+        value.const_value = ir.tensor(array, name=name)
     return encoder

@@ -5,6 +5,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from edgekit.array import Array
 from edgekit.errors import InputError, UnsupportedModel
 from edgekit.graph.build import GraphBuilder
 from edgekit.learning import Arrays, Learner
@@ -35,6 +36,10 @@ TASKS: dict[str, tuple[Task, int]] = {
     "masked": (Masked((1, 2, 2), share=0.5), 64),
     "variational": (Variational(codes=8), 64),
 }
+
+
+def same(samples: Array, rng: np.random.Generator) -> Array:
+    return samples
 
 
 def arrays(encoder: ir.Model) -> dict[str, bytes]:
@@ -121,8 +126,9 @@ def test_what_could_be_seen_does_not_count() -> None:
 
 
 def test_an_encoder_does_not_see_what_is_hidden() -> None:
-    with pytest.raises(UnsupportedModel, match="blocks of .1, 8."):
-        compile_pretext(perceptron(), Masked((1, 8)), rows=4)
+    for patch in ((1, 8), (1, 8, 8), (0, 2, 2)):
+        with pytest.raises(UnsupportedModel, match="cannot be cut into several blocks"):
+            compile_pretext(perceptron(), Masked(patch), rows=4)
     step = compile_pretext(perceptron(), Masked((1, 4, 4)), rows=4)
     x, seen = Masked((1, 4, 4)).asked(Arrays(unlabelled())).batch(np.arange(4), (0,))
     evaluator = Evaluator(step)
@@ -178,6 +184,26 @@ def test_biases_that_a_file_stores_once_are_trained_apart() -> None:
     trained = pretrain(encoder, task, Arrays(unlabelled()), epochs=1, rate=3e-3, rows=64)
     biases = [a for a in arrays(trained).values() if len(a) == 4 * 64]
     assert len(set(biases)) == 2
+
+
+def test_parameters_of_another_encoder_are_refused() -> None:
+    with pytest.raises(InputError, match="none of the parameters is this encoder's"):
+        with_parameters(perceptron(), {"other": np.zeros(3, np.float32)})
+    with pytest.raises(InputError, match=r"'dense0.bias' has the shape \[64\], not \[3\]"):
+        with_parameters(perceptron(), {"dense0.bias": np.zeros(3, np.float32)})
+
+
+@pytest.mark.parametrize("task", [Variational(codes=4), Rotation(axes=(1, 2)), Contrastive(same)])
+def test_pictures_may_be_bytes(task: Task) -> None:
+    build = GraphBuilder("bytes")
+    value = build.op("Cast", build.input("x", np.uint8, (1, 8, 8, 3)), to=ir.DataType.FLOAT)
+    value = build.op("Flatten", build.op("Mul", value, 1 / 255), axis=1)
+    weights = np.random.default_rng(0).normal(0, 0.1, (192, 8)).astype(np.float32)
+    value = build.op("MatMul", value, build.constant(weights, "weights"))
+    encoder = build.finish(features=(value, np.float32, (1, 8)))
+    pictures = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
+    trained = pretrain(encoder, task, Arrays(pictures), epochs=1, rate=1e-3, rows=16)
+    assert arrays(trained)["weights"] != weights.tobytes()
 
 
 def test_an_optimiser_may_be_named() -> None:

@@ -1,0 +1,33 @@
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from edgekit.errors import InputError
+from edgekit.learning.durable import write_durably
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for text in (b"one", b"another"):
+        write_durably(path, lambda file, text=text: file.write(text))  # type: ignore[misc]
+        assert path.read_bytes() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_old_file_stays_when_the_new_one_cannot_be_finished(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def fails(file: IO[bytes]) -> None:
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match="file: cannot be written: No space left on device"):
+        write_durably(path, fails)
+    assert path.read_bytes() == b"old"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="elsewhere/file: cannot be written"):
+        write_durably(tmp_path / "elsewhere" / "file", lambda file: None)
