@@ -203,7 +203,7 @@ class Learner:
         Raises:
             LearningDiverged: always.
         """
-        read = self._stepper.before.items()
-        wrong = next((name for name, a in read if not np.isfinite(a).all()), "the loss")
+        known = [*self._stepper.before.items(), *self._stepper.current.items()]
+        wrong = next((name for name, a in known if not np.isfinite(a).all()), "the loss")
         self._stepper.load(before)
         raise LearningDiverged(step, wrong)

@@ -15,8 +15,9 @@ from edgekit.learning import Arrays, Learner, LearningDiverged
 from edgekit.learning.dataset import batches_in_order
 from edgekit.train import compile_step, evaluate, fit
 from edgekit.train.losses import CrossEntropy
-from edgekit.train.optimizers import Adam
+from edgekit.train.optimizers import Adam, Sgd
 from tests.learning.steps import ROWS, compiled, some_digits
+from tests.train.models import mlp
 
 EPOCHS, RATE = 3, 0.01
 
@@ -216,6 +217,17 @@ print(json.dumps([len(learned.losses), *sys.modules]))
     forbidden = ("onnx", "onnx_ir", "sklearn", "scipy", "torch", "cv2")
     ours = ("graph", "autodiff", "train", "compress", "zoo", "cli")
     assert not set(loaded) & {*forbidden, *(f"edgekit.{name}" for name in ours)}
+
+
+def test_a_parameter_that_the_last_step_spoilt_is_named(tmp_path: Path) -> None:
+    compile_step(mlp(), CrossEntropy(), Sgd(l2=100.0), rows=ROWS).save(tmp_path)
+    x, y = some_digits()[0].batch(np.arange(ROWS), (0,))
+    learner = Learner(tmp_path)
+    with pytest.raises(LearningDiverged, match="step 0: [wb][01] is not finite"):
+        learner.train(Arrays(x, y), epochs=1, rate=1e38)
+    assert_equal(learner.parameters, Learner(tmp_path).parameters)
+    with pytest.raises(LearningDiverged, match="step 0: learning_rate is not finite"):
+        learner.train(Arrays(x, y), epochs=1, rate=float("inf"))
 
 
 def test_a_step_of_the_head_alone_keeps_the_body_and_is_small(tmp_path: Path) -> None:
