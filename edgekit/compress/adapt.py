@@ -93,7 +93,7 @@ def adapt(
 
 
 def _plain_input(model: ir.Model, spec: InputSpec) -> InputSpec:
-    if spec.picture is None:
+    if spec.picture is None or (spec.dtype == "uint8" and spec.picture.is_plain):
         return spec
     fold_preprocessing(model, spec.picture)
     rule = spec.picture

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -102,6 +103,8 @@ def fed_with_pictures(
         )
         return Candidate(original.engine, taking, original.output)
 
+    if spec.dtype == "uint8" and not recipe.says_how:  # its graph scales pixels by itself
+        recipe = msgspec.structs.replace(recipe, convention="raw")
     if not recipe.says_how:
         recipe = find_convention(fed_by, data, recipe, progress=progress)
     return fed_by(recipe)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -44,6 +45,30 @@ def test_what_it_writes_can_be_compressed(tmp_path: Path) -> None:
     assert run("train", recipe(tmp_path), "--out", out).returncode == 0
     done = run("compress", out / "model.onnx", "--data", data, "--out", tmp_path / "b")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_picture_model_that_it_writes_can_be_compressed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for label, level in (("dark", 40), ("light", 200)):
+        (tmp_path / "pictures" / label).mkdir(parents=True)
+        for number in range(20):
+            picture = np.clip(level + rng.normal(0, 20, (40, 44, 3)), 0, 255).astype(np.uint8)
+            cv2.imwrite(str(tmp_path / "pictures" / label / f"{number}.png"), picture)
+    (tmp_path / "training.toml").write_text(
+        """
+        epochs = 1
+        rows = 8
+        model = {kind = "squeezenet", size = 40, width = 0.1}
+        data = {kind = "pictures", path = "pictures"}
+        loss = {kind = "cross-entropy"}
+        """
+    )
+    done = run("train", tmp_path / "training.toml", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    model, bundle = tmp_path / "out" / "model.onnx", tmp_path / "b"
+    done = run("compress", model, "--data", tmp_path / "pictures", "--out", bundle)
+    assert done.returncode == 0, done.stderr
+    assert open_bundle(bundle).manifest.input.shape == (1, 40, 40, 3)
 
 
 def test_it_goes_on_as_if_it_had_never_stopped(tmp_path: Path) -> None:
