@@ -169,3 +169,16 @@ def test_a_bundle_holds_what_a_board_needs_to_go_on_learning(tmp_path: Path) -> 
     assert {"train/step.onnx", "train/evaluate.onnx", "train/parameters.npz"} <= names
     shown = run("inspect", tmp_path / "b")
     assert "golden vectors reproduced" in shown.stdout
+
+
+def test_a_file_may_know_more_classes_than_the_data(tmp_path: Path) -> None:
+    arrays(tmp_path, classes=4)
+    assert run("train", recipe(tmp_path), "--out", tmp_path / "out").returncode == 0
+    text = recipe(tmp_path).read_text()
+    by_file = text.replace('kind = "perceptron"\nhidden = [8]', 'file = "out/model.onnx"')
+    (tmp_path / "training.toml").write_text(by_file)
+    arrays(tmp_path, classes=2)
+    done = run("train", tmp_path / "training.toml", "--out", tmp_path / "other")
+    assert done.returncode == 0, done.stderr
+    labels = (tmp_path / "other" / "labels.txt").read_text().splitlines()
+    assert labels == ["class 0", "class 1", "class 2", "class 3"]

@@ -91,6 +91,7 @@ def planned(recipe: TrainingRecipe, *, where: str, folder: Path) -> Plan:
         raise ConfigError(where, tables.mistakes)
     assert loss is not None
     assert optimizer is not None
+    assert schedule is not None
     assert augment is not None
     return Plan(
         loss=loss(),
@@ -102,20 +103,21 @@ def planned(recipe: TrainingRecipe, *, where: str, folder: Path) -> Plan:
     )
 
 
-def _schedule(tables: Choices[Any], table: Mapping[str, Any]) -> Callable[[int], Schedule]:
-    """The schedule over all steps: how many those are is no setting of it."""
+def _schedule(tables: Choices[Any], table: Mapping[str, Any]) -> Callable[[int], Schedule] | None:
+    """The schedule over all steps, whose number is no setting of it; `None` after a mistake."""
     kind, rate = table.get("kind"), table.get("rate")
     if kind not in SCHEDULES:
         tables.chosen("schedule", table, SCHEDULES)
-        return schedules.constant  # never used: there was a mistake
+        return None
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0:
         tables.mistakes.append(f"schedule.rate: {rate!r} is not above 0")
     settings = {key: value for key, value in table.items() if key not in ("kind", "rate")}
     takes_steps = kind in ("cosine", "one-cycle")
     made = tables.bound("schedule", settings, SCHEDULES[kind], without=("steps", "rate"))
+    if made is None:
+        return None
 
     def over(steps: int) -> Schedule:
-        assert made is not None
         given: dict[str, Any] = {"steps": steps} if takes_steps else {}
         schedule: Schedule = made(rate=rate, **given)
         return schedule

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgekit.array import Array
 from edgekit.compress.names import bundle_name
-from edgekit.errors import ConfigError, InputError
+from edgekit.errors import ConfigError
 from edgekit.train import Epoch, Evaluation, evaluate, fit
 from edgekit.train.fitting import Fitted
 from edgekit.train.progress import Progress
@@ -19,7 +19,13 @@ from edgekit.zoo.training.anomalies import with_threshold
 from edgekit.zoo.training.material import Material
 from edgekit.zoo.training.outcome import Fold, Outcome
 from edgekit.zoo.training.plan import SCORES, Plan, planned
-from edgekit.zoo.training.recipe import ScoreName, TrainingRecipe
+from edgekit.zoo.training.recipe import (
+    ArrayData,
+    PictureData,
+    RowData,
+    ScoreName,
+    TrainingRecipe,
+)
 from edgekit.zoo.training.reporting import training_report
 from edgekit.zoo.training.sources import load_material
 from edgekit.zoo.training.splitting import cut, split
@@ -169,17 +175,15 @@ class _Run:
 def _given(recipe: TrainingRecipe, data: Path | None, where: str) -> TrainingRecipe:
     if data is None:
         return recipe
-    if not hasattr(recipe.data, "path"):
+    if not isinstance(recipe.data, ArrayData | PictureData | RowData):
         kind = type(recipe.data).__struct_config__.tag
-        raise ConfigError(where, [f"data.kind: {kind} has a path of its own; leave out --data"])
+        raise ConfigError(where, [f"data.kind: {kind} is read from no path; leave out --data"])
     return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, path=data))
 
 
 def _together(found: list[Evaluation]) -> Evaluation:
     """The judgements of all folds as one."""
     losses = np.concatenate([one.losses for one in found])
-    if not len(losses):
-        raise InputError("there are no samples to judge by")
     return Evaluation(
         fmean(losses.tolist()),
         losses,

@@ -61,7 +61,9 @@ class Subject:
             task=self.untrained.task,
             input=self.input,
             output=self.untrained.output,
-            labels=labels if self.untrained.task == "classification" else (),
+            labels=_for_all(labels, count_classes(model) or 0)
+            if self.untrained.task == "classification"
+            else (),
         )
 
 
@@ -147,3 +149,8 @@ def _from_file(recipe: TrainingRecipe, plan: Plan, facts: Facts, *, where: str) 
     kind = "scores" if task == "classification" else "raw"
     output = OutputSpec(name=str(model.graph.outputs[0].name), kind=kind)  # type: ignore[arg-type]
     return Untrained(model, spec, output, task)
+
+
+def _for_all(labels: tuple[str, ...], classes: int) -> tuple[str, ...]:
+    """One label a class: a model from a file may know more of them than the data."""
+    return labels + tuple(f"class {number}" for number in range(len(labels), classes))
