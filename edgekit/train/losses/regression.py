@@ -70,15 +70,15 @@ class Reconstruction:
     def of_each(self, build: StepBuilder, output: ir.Value, inputs: Sequence[ir.Value]) -> ir.Value:
         """See `Loss`."""
         given = inputs[0] if self.of is None else build.value(self.of)
-        shape = known_shape(output)
-        if math.prod(known_shape(given)) != math.prod(shape):
+        shape, wanted = known_shape(output), known_shape(given)
+        if math.prod(wanted) != math.prod(shape):
             raise UnsupportedModel(
                 f"the output {output.name!r} {list(shape)} is no reconstruction of "
-                f"{given.name!r} {list(known_shape(given))}"
+                f"{given.name!r} {list(wanted)}"
             )
         if given.dtype != output.dtype:
             given = build.op("Cast", given, to=ir.DataType.FLOAT)
-        if known_shape(given) != shape:
+        if wanted != shape:
             given = build.op("Reshape", given, list(shape))
         return self.by.between(build, output, given)
 

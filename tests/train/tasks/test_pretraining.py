@@ -193,7 +193,17 @@ def test_parameters_of_another_encoder_are_refused() -> None:
         with_parameters(perceptron(), {"dense0.bias": np.zeros(3, np.float32)})
 
 
-@pytest.mark.parametrize("task", [Variational(codes=4), Rotation(axes=(1, 2)), Contrastive(same)])
+@pytest.mark.parametrize(
+    "task",
+    [
+        Contrastive(same),
+        Denoising(masking_noise(0.5)),
+        Masked((4, 4, 3)),
+        Rotation(axes=(1, 2)),
+        TripletTask(same, margin=1.0),
+        Variational(codes=4),
+    ],
+)
 def test_pictures_may_be_bytes(task: Task) -> None:
     build = GraphBuilder("bytes")
     value = build.op("Cast", build.input("x", np.uint8, (1, 8, 8, 3)), to=ir.DataType.FLOAT)
@@ -202,7 +212,7 @@ def test_pictures_may_be_bytes(task: Task) -> None:
     value = build.op("MatMul", value, build.constant(weights, "weights"))
     encoder = build.finish(features=(value, np.float32, (1, 8)))
     pictures = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
-    trained = pretrain(encoder, task, Arrays(pictures), epochs=1, rate=1e-3, rows=16)
+    trained = pretrain(encoder, task, Arrays(pictures), epochs=1, rate=1e-3, rows=12)
     assert arrays(trained)["weights"] != weights.tobytes()
 
 
