@@ -43,8 +43,8 @@ class Draft:
 
     @property
     def entropy(self) -> float:
-        """What the integers take by their frequencies, in bytes."""
-        return sum(entropy_bytes(layer.integers) for layer in self.rounded.values())
+        """What the stored integers take by their frequencies, in bytes."""
+        return sum(entropy_bytes(layer.symbols) for layer in self.rounded.values())
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Static INT8: uint8 activations and int8 weights, in the form that onnxruntime and LiteRT fuse."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
@@ -9,10 +10,11 @@ import onnx_ir as ir
 from edgekit.array import Array
 from edgekit.bundle.writing import travels_bytes
 from edgekit.compress.progress import Progress, Silent
-from edgekit.compress.quantize.allocation import allocate
-from edgekit.compress.quantize.prepared import Prepared, prepare_model
+from edgekit.compress.quantize.allocation import Allocation, allocate
+from edgekit.compress.quantize.prepared import Draft, Prepared, prepare_model
 from edgekit.compress.quantize.ranges import Calibrator
 from edgekit.compress.quantize.rules import least_squares, nearest, priced
+from edgekit.compress.quantize.views import further_views
 from edgekit.compress.quantize.weights import Rule
 from edgekit.compress.steps import Precision, size_in_bytes
 from edgekit.errors import ConfigError, UnsupportedModel
@@ -20,10 +22,12 @@ from edgekit.errors import ConfigError, UnsupportedModel
 Rounding = Literal["least-squares", "nearest"]
 
 _FULL, _REDUCED = 127, 63
-_ATTEMPTS = 4
-_NEAR = 0.985
+_ATTEMPTS = 6
+_NEAR = 0.99
 _TRIED = 50
-"""How many samples each way of rounding is fitted to, and as many others it is judged by."""
+"""How many samples are enough to try a way of rounding, or to see what size a level gives."""
+_EQUALIZATION = 0.5
+_VIEWS = 2
 
 
 def quantize(
@@ -35,7 +39,8 @@ def quantize(
     rounding: Rounding = "least-squares",
     asymmetric: bool | None = None,
     calibrator: Calibrator | None = None,
-    equalization: float = 0.5,
+    equalization: float | None = None,
+    views: int | None = None,
     full_range: bool = False,
     keep: Mapping[str, Precision] = MappingProxyType({}),
     seed: int = 0,
@@ -60,7 +65,10 @@ def quantize(
             connections; by default what is better on samples that it was not fitted to.
         calibrator: how the ranges of activations are chosen; by default what changes the answer
             least.
-        equalization: 0 leaves the channels as they are, 1 makes them equally large.
+        equalization: 0 leaves the channels as they are, 1 makes them equally large. By default
+            0.5; with `size` 0: there all channels share one step, and gain nothing by it.
+        views: how often more each picture is looked at, mirrored and cut by chance, when weights
+            are rounded; by default 2 with `size`, else 0. Samples that are no pictures have none.
         full_range: use all 8 bits of the weights. Without it they have 7, and no x86 CPU
             saturates: those without VNNI add pairs of products in 16 bits, and full-range
             weights overflow them. ARM CPUs are right either way.
@@ -76,6 +84,10 @@ def quantize(
     progress = progress or Silent()
     if size is not None and rounding == "nearest":
         raise ConfigError("quantize", ["rounding: nearest cannot reach a size; leave one out"])
+    if equalization is None:
+        equalization = 0.0 if size is not None else _EQUALIZATION
+    if views is None:
+        views = _VIEWS if size is not None else 0
     limit = _FULL if full_range else _REDUCED
     prepared = prepare_model(
         model,
@@ -86,22 +98,25 @@ def quantize(
         seed=seed,
         progress=progress,
     )
+    fitted = [*tensors, *further_views(tensors, views, seed=seed)]
     if size is not None:
-        return _sized(prepared, tensors, size_in_bytes(size), limit, price, asymmetric, progress)
+        goal = size_in_bytes(size)
+        return _sized(prepared, tensors, fitted, goal, limit, price, asymmetric, progress)
     if rounding == "nearest":
-        return prepared.finished(prepared.draft(nearest(limit=limit), tensors, progress))
+        return prepared.finished(prepared.draft(nearest(limit=limit), fitted, progress))
 
     def rule_of(asymmetric: bool) -> Rule:
         return least_squares(limit=limit, asymmetric=asymmetric)
 
     if asymmetric is None:
         asymmetric = _asymmetric_is_better(prepared, rule_of, tensors, progress)
-    return prepared.finished(prepared.draft(rule_of(asymmetric), tensors, progress))
+    return prepared.finished(prepared.draft(rule_of(asymmetric), fitted, progress))
 
 
 def _sized(
     prepared: Prepared,
     tensors: Sequence[Array],
+    fitted: Sequence[Array],
     goal: int,
     limit: int,
     price: float,
@@ -116,28 +131,67 @@ def _sized(
         prepared.original, tensors, names=tuple(prepared.inputs), limit=limit, progress=progress
     )
     level = allocation.level_for(goal - rest)
-
-    def rule_of(asymmetric: bool) -> Rule:
-        return priced(allocation, level, price=price, asymmetric=asymmetric)
-
     if asymmetric is None:
-        asymmetric = _asymmetric_is_better(prepared, rule_of, tensors, progress)
-    best: tuple[int, ir.Model] | None = None
+        asymmetric = _asymmetric_is_better(
+            prepared,
+            lambda way: priced(allocation, level, price=price, asymmetric=way),
+            tensors,
+            progress,
+        )
+
+    def draft_at(level: float, samples: Sequence[Array]) -> Draft:
+        rule = priced(allocation, level, price=price, asymmetric=asymmetric)
+        return prepared.draft(rule, samples, progress)
+
+    few = tensors[:_TRIED]
+    if len(few) < len(fitted):  # the size hardly depends on what weights are fitted to
+        level = _approach(
+            goal, level, allocation, lambda level: draft_at(level, few), prepared
+        ).level
+    found = _approach(goal, level, allocation, lambda level: draft_at(level, fitted), prepared)
+    if found.model is None:
+        raise UnsupportedModel(
+            f"cannot have {goal:,} bytes: came to {found.travels_bytes:,}; say a larger size"
+        )
+    return found.model
+
+
+@dataclass(frozen=True)
+class _Approach:
+    """How near a size was come to.
+
+    Attributes:
+        level: of cost, of the last draft.
+        model: the largest within the size, if there was one.
+        travels_bytes: of it, or of the last draft.
+    """
+
+    level: float
+    model: ir.Model | None
+    travels_bytes: int
+
+
+def _approach(
+    goal: int,
+    level: float,
+    allocation: Allocation,
+    draft_at: Callable[[float], Draft],
+    prepared: Prepared,
+) -> _Approach:
+    """Moves the level until a draft has nearly the size."""
+    best: _Approach | None = None
     for _ in range(_ATTEMPTS):
-        draft = prepared.draft(rule_of(asymmetric), tensors, progress)
+        draft = draft_at(level)
         made = prepared.finished(draft)
         got = _travels_bytes(made)
-        if got <= goal and (best is None or got > best[0]):
-            best = got, made
-        if _NEAR * goal <= got <= goal or (got <= goal and allocation.is_finest(level)):
-            break
+        if got <= goal and (best is None or got > best.travels_bytes):
+            best = _Approach(level, made, got)
+        is_finest = got <= goal and allocation.is_finest(level)
         wanted = draft.entropy + goal * (1 + _NEAR) / 2 - got
-        if wanted <= 0 or draft.entropy == 0:
+        if _NEAR * goal <= got <= goal or is_finest or wanted <= 0 or draft.entropy == 0:
             break
         level = allocation.moved(level, factor=wanted / draft.entropy)
-    if best is None:
-        raise UnsupportedModel(f"cannot have {goal:,} bytes: came to {got:,}; say a larger size")
-    return best[1]
+    return best or _Approach(level, None, got)
 
 
 def _travels_bytes(model: ir.Model) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from edgekit.array import Array
 
 _BLOCK = 64
-_GAP = 2 * np.log(2) / 12
+SLOPE = 2 * np.log(2) / 12
 """-dD/dR of a uniform quantiser of step 1 at high rate: D = 1/12, R = h - log2(step)."""
 
 
@@ -75,7 +75,7 @@ def chosen_levels(scaled: Array, count: int, *, limit: int) -> Array:
 
 def round_nearest(scaled: Array, levels: Array) -> Array:
     """The levels next to `scaled`, int64."""
-    return np.asarray(levels[_nearest(scaled, levels)])
+    return np.asarray(levels[nearest_places(scaled, levels)])
 
 
 def round_least_squares(
@@ -102,14 +102,14 @@ def round_least_squares(
         numpy.linalg.LinAlgError: the covariance is not positive definite.
     """
     order = np.argsort(-np.diag(covariance), kind="stable")
-    upper = _inverse_factor(covariance[np.ix_(order, order)])
+    upper = inverse_factor(covariance[np.ix_(order, order)])
     target = scaled[:, order]
     pruned = target == 0
     if price <= 0:
         rounded = _sweep(target, pruned, upper, _Nearest(levels))
     else:
         spread = 1 / np.diag(upper) ** 2
-        unit = price * _GAP * float(np.exp(np.mean(np.log(spread))))
+        unit = price * SLOPE * float(np.exp(np.mean(np.log(spread))))
         rounded = round_nearest(target, levels)
         for _ in range(2):  # code lengths follow the choices, which follow the code lengths
             rule = _Cheapest(levels, code_lengths(rounded, levels) * unit, spread)
@@ -134,7 +134,7 @@ def code_lengths(integers: Array, levels: Array) -> Array:
     return np.asarray(-np.log2(counts / counts.sum()))
 
 
-def _nearest(values: Array, levels: Array) -> Array:
+def nearest_places(values: Array, levels: Array) -> Array:
     """The places of the levels next to some values."""
     return np.asarray(np.searchsorted((levels[1:] + levels[:-1]) / 2, values))
 
@@ -159,7 +159,7 @@ class _Cheapest:
         self._zero = int(np.searchsorted(levels, 0))
 
     def __call__(self, values: Array, column: int) -> Array:
-        place = _nearest(values, self._levels)
+        place = nearest_places(values, self._levels)
         inner = place + np.sign(self._zero - place)
         choices = np.stack([place, inner, np.full_like(place, self._zero)])
         cost = (values - self._levels[choices]) ** 2 * self._spread[column]
@@ -187,6 +187,6 @@ def _sweep(target: Array, pruned: Array, upper: Array, rule: _Nearest | _Cheapes
     return rounded
 
 
-def _inverse_factor(covariance: Array) -> Array:
+def inverse_factor(covariance: Array) -> Array:
     """Upper triangular U with ``inverse(covariance) = U^T U``."""
     return np.asarray(np.linalg.cholesky(np.linalg.inv(covariance)).T)

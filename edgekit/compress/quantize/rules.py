@@ -6,8 +6,14 @@ from edgekit.array import Array
 from edgekit.compress.layers import Layer
 from edgekit.compress.quantize.allocation import Allocation, uniform_steps
 from edgekit.compress.quantize.gram import Gram
-from edgekit.compress.quantize.rounding import every_level, round_least_squares, round_nearest
-from edgekit.compress.quantize.storage import levels_that_travel
+from edgekit.compress.quantize.rounding import (
+    entropy_bytes,
+    every_level,
+    round_least_squares,
+    round_nearest,
+)
+from edgekit.compress.quantize.storage import coding_bytes, levels_for_trellis, levels_that_travel
+from edgekit.compress.quantize.trellis import FINER, round_by_trellis
 from edgekit.compress.quantize.weights import Rounded, Rule, per_channel_steps
 
 
@@ -53,13 +59,39 @@ def priced(allocation: Allocation, level: float, *, price: float, asymmetric: bo
 
     def rule(layer: Layer, gram: Gram) -> Rounded:
         step = allocation.step(layer.name, level)
-        matrix = layer.matrix()
-        scaled = (gram.target(matrix) if asymmetric else matrix) / step
-        levels = levels_that_travel(scaled, limit=allocation.limit)
-        integers = _rounded(scaled, gram, levels, price=price)
-        return Rounded(integers, uniform_steps(layer, step), levels)
+        target = gram.target(layer.matrix()) if asymmetric else layer.matrix()
+        levels = levels_that_travel(target / step, limit=allocation.limit)
+        integers = _rounded(target / step, gram, levels, price=price)
+        plain = Rounded(integers, uniform_steps(layer, step), levels)
+        coded = _coded(layer, target, gram, FINER * step, limit=allocation.limit, price=price)
+        if coded is None:
+            return plain
+        return min(plain, coded, key=lambda tried: _bytes_at_equal_error(tried, target, gram))
 
     return rule
+
+
+def _coded(
+    layer: Layer, target: Array, gram: Gram, step: float, *, limit: int, price: float
+) -> Rounded | None:
+    """Rounded by a trellis, where a layer can be."""
+    levels = levels_for_trellis(target / (2 * step), limit=limit)
+    if levels is None:
+        return None
+    taps = int(np.prod(layer.weights.shape[2:]))
+    coded = round_by_trellis(target[0] / step, gram.damped()[0], levels, price=price, taps=taps)
+    return Rounded(coded.integers[np.newaxis], uniform_steps(layer, step), levels, coded)
+
+
+def _bytes_at_equal_error(rounded: Rounded, target: Array, gram: Gram) -> float:
+    """What a layer takes, as if its steps were such that its output's squared error were 1.
+
+    Half a step for a bit: a quarter of the error.
+    """
+    off = rounded.matrix - target
+    error = float(np.einsum("gok,gkl,gol->", off, gram.damped(), off, optimize=True))
+    travels = entropy_bytes(rounded.symbols) + coding_bytes(rounded.coded)
+    return travels + target.size / 8 * np.log2(max(error, 1e-30)) / 2
 
 
 def _rounded(scaled: Array, gram: Gram, levels: Array, *, price: float = 0.0) -> Array:

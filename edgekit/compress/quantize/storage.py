@@ -1,10 +1,4 @@
-"""How integer weights lie in the file: plainly, or so that they travel well.
-
-LZMA codes a byte in eight binary decisions and pays at least 0.02 bits for each, even where it
-could not be otherwise; small integers stored one a byte so cost 5 to 9 % more than their entropy.
-Two in one byte cost 2 to 3 % more. onnxruntime unpacks them when it loads the model, by folding
-ordinary Gather, Reshape and Slice nodes, so nothing of it is left when the model runs.
-"""
+"""How integer weights lie in the file: plainly, or so that they travel well."""
 
 from collections.abc import Mapping
 
@@ -13,14 +7,16 @@ import onnx_ir as ir
 
 from edgekit.array import Array
 from edgekit.compress.layers import Layer, linear_layers
+from edgekit.compress.quantize.packing import PACKED_LEVELS, pack, pack_coded
 from edgekit.compress.quantize.rounding import chosen_levels, every_level, round_nearest
+from edgekit.compress.quantize.trellis import Coded
 from edgekit.compress.quantize.weights import Rounded
 from edgekit.graph.edit import add_initializer, insert_before, set_constant
 
-PACKED_LEVELS = 16
-"""Two integers share a byte where there are at most so many levels."""
 _WORTH_PACKING = 4096
 """Smaller layers are stored plainly: the nodes that unpack them take room too."""
+_CODING_BYTES, _CHANNEL_BYTES = 300, 1.2
+"""What a trellis takes when it travels: its nodes, and each channel's place in the order."""
 
 _MOST_BIAS = 2**30
 """Half of what int32 holds: the other half is for the sum of products."""
@@ -41,6 +37,25 @@ def levels_that_travel(scaled: Array, *, limit: int) -> Array:
     few = chosen_levels(scaled, PACKED_LEVELS, limit=limit)
     left_out = float(np.mean((round_nearest(scaled, everything) - round_nearest(scaled, few)) ** 2))
     return few if left_out <= _BEARABLE else everything
+
+
+def levels_for_trellis(scaled: Array, *, limit: int) -> Array | None:
+    """The indices to walk through, or None where there can be no trellis.
+
+    Args:
+        scaled: weights `[groups, outputs a group, K]` in units of the coarse step.
+        limit: the largest integer, which is twice an index.
+    """
+    groups, _, columns = scaled.shape
+    if groups > 1 or columns % 2 or scaled.size < _WORTH_PACKING:
+        return None
+    levels = levels_that_travel(scaled, limit=limit // 2)
+    return levels if (levels % 2).any() else None
+
+
+def coding_bytes(coded: Coded | None) -> float:
+    """About what a layer takes, besides its weights, because it is coded."""
+    return 0.0 if coded is None else _CODING_BYTES + _CHANNEL_BYTES * len(coded.order)
 
 
 def store_weights(
@@ -73,15 +88,26 @@ def _store(model: ir.Model, layer: Layer, rounded: Rounded, input_scale: float) 
         scale = steps * np.float32(input_scale)
         integers = np.rint(bias / scale.astype(np.float64))
         _dequantized(model, layer.node, 2, integers.astype(np.int32), scale, axis=0)
-    if len(rounded.levels) <= PACKED_LEVELS and weights.size >= _WORTH_PACKING:
-        dequantize = layer.node.inputs[1].producer()  # type: ignore[union-attr]
-        assert dequantize is not None
-        _pack(model, dequantize, weights, rounded.levels)
+    dequantize = layer.node.inputs[1].producer()  # type: ignore[union-attr]
+    assert dequantize is not None
+    if rounded.coded is not None:
+        pack_coded(
+            model,
+            dequantize,
+            rounded.coded,
+            rounded.levels,
+            kernel=weights.shape[2:],
+            rows_first=layer.rows_first,
+        )
+    elif len(rounded.levels) <= PACKED_LEVELS and weights.size >= _WORTH_PACKING:
+        pack(model, dequantize, weights, rounded.levels)
 
 
 def _with_room_for(bias: Array, rounded: Rounded, input_scale: float) -> Rounded:
     """The same with larger steps in rows whose bias would be beyond int32: theirs are tiny."""
     steps = np.maximum(rounded.steps, np.abs(bias) / (input_scale * _MOST_BIAS))
+    if (steps == rounded.steps).all():
+        return rounded
     shares = (rounded.steps / steps).reshape(*rounded.integers.shape[:2], 1)
     integers = np.rint(rounded.integers * shares).astype(np.int64)
     return Rounded(integers, steps, rounded.levels)
@@ -102,33 +128,3 @@ def _dequantized(
     dequantize = ir.node("DequantizeLinear", parameters, attributes)
     dequantize.outputs[0].type = ir.TensorType(ir.DataType.FLOAT)
     insert_before(model, node, index, [dequantize])
-
-
-def _pack(model: ir.Model, dequantize: ir.Node, weights: Array, levels: Array) -> None:
-    """Lets a DequantizeLinear read integers of which two lie in each byte."""
-    places = np.searchsorted(levels, weights.reshape(-1)).astype(np.uint8)
-    if len(places) % 2:
-        places = np.append(places, np.uint8(np.searchsorted(levels, 0)))
-    pairs = places.reshape(-1, 2)
-    packed = set_constant(model, dequantize, 0, (pairs[:, 0] << 4) | pairs[:, 1], dtype=np.uint8)
-    codes = np.arange(len(levels) << 4)
-    second = np.minimum(codes & 15, len(levels) - 1)
-    table = np.stack([levels[codes >> 4], levels[second]], axis=1).astype(np.int8)
-    unpacked = add_initializer(model, f"{packed.name}_pairs", table)
-    cast = ir.node("Cast", [packed], {"to": ir.DataType.INT32})
-    gather = ir.node("Gather", [unpacked, cast.outputs[0]], {"axis": 0})
-    nodes, shapes = [cast, gather], [pairs.shape[:1], pairs.shape]
-    if weights.size % 2:
-        flat = add_initializer(model, f"{packed.name}_flat", np.array([-1], np.int64))
-        start = add_initializer(model, f"{packed.name}_start", np.array([0], np.int64))
-        end = add_initializer(model, f"{packed.name}_count", np.array([weights.size], np.int64))
-        nodes.append(ir.node("Reshape", [nodes[-1].outputs[0], flat]))
-        nodes.append(ir.node("Slice", [nodes[-1].outputs[0], start, end]))
-        shapes += [(pairs.size,), (weights.size,)]
-    shape = add_initializer(model, f"{packed.name}_shape", np.array(weights.shape, np.int64))
-    nodes.append(ir.node("Reshape", [nodes[-1].outputs[0], shape]))
-    for place, (node, known) in enumerate(zip(nodes, [*shapes, weights.shape], strict=True)):
-        value, kind = node.outputs[0], ir.DataType.INT32 if node is cast else ir.DataType.INT8
-        value.name, value.shape = f"{packed.name}_{place}", ir.Shape(known)
-        value.type = ir.TensorType(kind)
-    insert_before(model, dequantize, 0, nodes)

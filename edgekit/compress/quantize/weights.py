@@ -10,6 +10,7 @@ from edgekit.array import Array
 from edgekit.compress.layers import Layer, linear_layers
 from edgekit.compress.progress import Progress
 from edgekit.compress.quantize.gram import Gram, GramCollector
+from edgekit.compress.quantize.trellis import Coded
 from edgekit.graph.edit import prune_unused, set_constant
 from edgekit.graph.observe import Observer
 
@@ -21,12 +22,19 @@ class Rounded:
     Attributes:
         integers: int64 `[groups, outputs a group, K]`.
         steps: float64 `[outputs]`, what 1 stands for in each row.
-        levels: int64, sorted, the integers that there may be.
+        levels: int64, sorted, the integers that there may be; the indices, where it is coded.
+        coded: the integers as a walk through the trellis, for a layer that is stored so.
     """
 
     integers: Array
     steps: Array
     levels: Array
+    coded: Coded | None = None
+
+    @property
+    def symbols(self) -> Array:
+        """What is stored: the integers, or the indices that stand for them."""
+        return self.integers if self.coded is None else self.coded.indices
 
     @property
     def matrix(self) -> Array:

@@ -74,15 +74,17 @@ def test_the_integers_of_means_and_sums_are_1_off_at_most(body: Body) -> None:
     assert np.mean([off.mean() for off in found.values()]) < 0.05
 
 
-def test_packed_weights_are_equal_in_both_formats() -> None:
+@pytest.mark.parametrize(("channels", "coded"), [(32, False), (128, True)])
+def test_packed_weights_are_equal_in_both_formats(channels: int, coded: bool) -> None:
     def body(build: GraphBuilder, x: ir.Value) -> ir.Value:
-        x = relu_conv(build, relu_conv(build, x, 32, 4), 32, 32, 1)
+        x = relu_conv(build, relu_conv(build, x, 32, 4), channels, 32, 1)
         flat = build.op("Flatten", build.op("GlobalAveragePool", x), axis=1)
-        return build.op("Softmax", build.op("Gemm", flat, Weights(2)(32, 5)), axis=1)
+        return build.op("Softmax", build.op("Gemm", flat, Weights(2)(channels, 5)), axis=1)
 
     model = net(body)
     tensors = inputs_of(model)
-    made = quantize(model, tensors, size="2 kB", calibrator="min-max", asymmetric=True)
+    size = f"{4 + 15 * coded} kB"
+    made = quantize(model, tensors, size=size, calibrator="min-max", asymmetric=True)
     assert "Gather" in [node.op_type for node in made.graph]
     found = differences(made, tensors[0])
     assert len(found) >= 2

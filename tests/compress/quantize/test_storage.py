@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from edgekit.array import Array
 from edgekit.compress.layers import Layer, linear_layers
+from edgekit.compress.quantize.packing import PACKED_LEVELS
 from edgekit.compress.quantize.rounding import (
     chosen_levels,
     entropy_bytes,
     every_level,
     round_nearest,
 )
-from edgekit.compress.quantize.storage import PACKED_LEVELS, levels_that_travel, store_weights
+from edgekit.compress.quantize.storage import levels_for_trellis, levels_that_travel, store_weights
+from edgekit.compress.quantize.trellis import Coded
 from edgekit.compress.quantize.weights import Rounded
 from edgekit.graph.build import GraphBuilder
 from edgekit.graph.edit import set_constant
@@ -158,6 +160,56 @@ def test_two_weights_share_a_byte_and_come_apart_at_loading(name: str) -> None:
     tensors = inputs_of(model, 2)
     floats = answers(with_floats(model, rounded), tensors)
     np.testing.assert_allclose(answers(made, tensors), floats, rtol=1e-3, atol=1e-3)
+
+
+CODED = {
+    "packed": ("Conv", 64, 8, np.arange(-8, 8)),
+    "spread levels": ("Conv", 64, 8, np.array([-31, -9, -4, -2, -1, 0, 1, 2, 3, 5, 20])),
+    "odd": ("Conv", 57, 10, np.arange(-7, 8)),
+    "one a byte": ("Conv", 64, 8, every_level(63)),
+    "Gemm": ("Gemm", 65, 66, np.arange(-7, 8)),
+    "turned": ("turned", 65, 66, np.arange(-7, 8)),
+    "MatMul": ("MatMul", 64, 64, np.arange(-7, 8)),
+}
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_walks_through_a_trellis_are_integers_when_the_model_runs(name: str) -> None:
+    kind, outputs, inputs, levels = CODED[name]
+    model = layer_model(kind, outputs=outputs, inputs=inputs)
+    (layer,) = linear_layers(model)
+    rng = np.random.default_rng(1)
+    _, rows, columns = layer.matrix().shape
+    channels = columns // int(np.prod(layer.weights.shape[2:]))
+    coded = Coded(rng.choice(levels, (rows, columns)), rng.permutation(channels))
+    rounded = Rounded(coded.integers[np.newaxis], np.full(rows, 0.01), levels, coded)
+    made = with_floats(model, rounded)
+    store_weights(made, {layer.name: rounded}, {layer.name: SCALE})
+    assert not set(fused(made)) & {"CumSum", "Gather", "Cast", "Mod", "Pad", "Transpose"}
+    expected = layer.shaped(rounded.integers)
+    np.testing.assert_array_equal(integers_that_run(made).reshape(expected.shape), expected)
+    tensors = inputs_of(model, 2)
+    floats = answers(with_floats(model, rounded), tensors)
+    np.testing.assert_allclose(answers(made, tensors), floats, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "limit", "can_be"),
+    [
+        ((1, 64, 64), 63, True),
+        ((1, 64, 62), 63, False),  # too few weights
+        ((1, 99, 63), 63, False),  # an odd number in each row
+        ((2, 64, 64), 63, False),
+        ((1, 64, 64), 1, False),  # no index but 0
+    ],
+)
+def test_a_trellis_needs_many_weights_in_even_rows(
+    shape: tuple[int, ...], limit: int, can_be: bool
+) -> None:
+    scaled = np.random.default_rng(0).laplace(0, 1.2, shape)
+    levels = levels_for_trellis(scaled, limit=limit)
+    assert (levels is not None) == can_be
+    assert levels is None or np.abs(levels).max() <= limit // 2
 
 
 @pytest.mark.parametrize(
