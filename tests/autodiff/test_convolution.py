@@ -62,8 +62,9 @@ def test_conv_with_constant_weights(case: tuple[dict[str, np.ndarray], dict[str,
     check(net, {"x": inputs["x"]})
 
 
-def test_pointwise_conv_with_many_channels_and_pictures() -> None:
-    inputs = {"x": normal(3, 20, 2, 2), "w": normal(30, 20, 1, 1, seed=1)}
+@pytest.mark.parametrize("side", [2, 5])
+def test_pointwise_conv_with_many_channels_and_pictures(side: int) -> None:
+    inputs = {"x": normal(3, 20, side, side), "w": normal(30, 20, 1, 1, seed=1)}
     check(lambda build, x, w: build.op("Conv", x, w), inputs)
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from edgekit.array import Array
+from edgekit.graph.build import GraphBuilder
 from edgekit.train import Step, compile_step
 from edgekit.train.engine import StepRunner
 from edgekit.train.losses import CrossEntropy, Mse
 from edgekit.train.optimizers import Adam, AdamW, Optimizer, RmsProp, Sgd
+from edgekit.train.optimizers.optimizer import SMALL
 from tests.train.models import mlp
 
 STEPS = 20
@@ -136,6 +138,24 @@ def test_penalties_are_added_to_the_gradient() -> None:
 
     step = step_of(Sgd(l1=0.01, l2=0.1))
     check(trained(step), expected(step, lambda: sgd(0, False), penalised))
+
+
+def test_a_large_parameter_that_ends_in_an_axis_of_1_is_updated_as_a_vector() -> None:
+    build = GraphBuilder("narrow")
+    weights = np.random.default_rng(0).normal(0, 0.1, (SMALL, 1)).astype(np.float32)
+    y = build.op(
+        "MatMul", build.input("x", np.float32, (1, SMALL)), build.constant(weights, "weights")
+    )
+    model = build.finish(y=(y, np.float32, (1, 1)))
+    step = compile_step(model, Mse(), Sgd(momentum=0.9), rows=1)
+    assert [spec.shape for spec in step.state] == [(SMALL,)]
+    x, target = np.full((1, SMALL), 1e-3, np.float32), np.ones((1, 1), np.float32)
+    update, w = sgd(0.9, False), weights.astype(np.float64)
+    runner = StepRunner(step)
+    for _ in range(STEPS):
+        w = update(w, 2 * (x @ w - target) * x.T)
+        runner.run((x, target), RATE)
+    np.testing.assert_allclose(runner.carried["weights"], w, rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize(

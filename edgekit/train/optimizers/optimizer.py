@@ -107,23 +107,29 @@ class State:
 
 
 class _Group:
-    """Some parameters as one vector, or one parameter as it is."""
+    """Some parameters as one vector, or one parameter as it is.
+
+    One whose last axis is 1, as of a Conv of one position, is a vector too: onnxruntime takes 100
+    times as long for an operation of it and a scalar.
+    """
 
     def __init__(self, build: StepBuilder, members: Sequence[tuple[ir.Value, ir.Value]]) -> None:
         self._build = build
         self._members = [parameter for parameter, _ in members]
+        shape = known_shape(self._members[0])
+        self._is_vector = len(members) > 1 or shape[-1:] == (1,)
+        self.shape = (sum(map(_size, self._members)),) if self._is_vector else shape
         self.weights = self._joined(self._members)
         self.gradient = self._joined([gradient for _, gradient in members])
-        alone = len(members) == 1
-        self.shape = known_shape(self.weights) if alone else (sum(map(_size, self._members)),)
 
     def apart(self, vector: ir.Value) -> dict[ir.Value, ir.Value]:
         """The part of the vector that belongs to each parameter."""
-        if len(self._members) == 1:
+        if not self._is_vector:
             return {self._members[0]: vector}
-        build = self._build
-        sizes = [_size(value) for value in self._members]
-        parts = build.op_many("Split", vector, sizes, outputs=len(sizes), axis=0)
+        build, sizes = self._build, [_size(value) for value in self._members]
+        parts: Sequence[ir.Value] = [vector]
+        if len(sizes) > 1:
+            parts = build.op_many("Split", vector, sizes, outputs=len(sizes), axis=0)
         return {
             value: part
             if len(known_shape(value)) == 1
@@ -132,13 +138,13 @@ class _Group:
         }
 
     def _joined(self, values: Sequence[ir.Value]) -> ir.Value:
-        if len(values) == 1:
+        if not self._is_vector:
             return values[0]
         flat = [
             value if len(known_shape(value)) == 1 else self._build.op("Reshape", value, [-1])
             for value in values
         ]
-        return self._build.op("Concat", *flat, axis=0)
+        return flat[0] if len(flat) == 1 else self._build.op("Concat", *flat, axis=0)
 
 
 def _grouped(
