@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -78,6 +79,17 @@ told(started, imported, (time.perf_counter() - begun) / 200)
 @click.option("--rounds", default=7)
 def main(python: str, rounds: int) -> None:
     """Prints a row for each, and the ratio."""
+    for line in figures(python, rounds=rounds):
+        click.echo(line)
+
+
+def figures(python: str = sys.executable, *, rounds: int = 7) -> Iterator[str]:
+    """The lines of a table: a row for each, and the ratio.
+
+    Args:
+        python: a Python that has PyTorch, if any has.
+        rounds: how many processes of each there are.
+    """
     with tempfile.TemporaryDirectory() as folder:
         autoencoder_step().save(Path(folder))
         commands = {"edgekit": [sys.executable, "-c", _TOLD + OURS, folder]}
@@ -88,14 +100,15 @@ def main(python: str, rounds: int) -> None:
             for name, command in commands.items():
                 done = subprocess.run(command, capture_output=True, text=True, check=True)
                 found[name].append(json.loads(done.stdout))
-    click.echo(f"| | {' | '.join(FIGURES)} |\n|---|{'---:|' * len(FIGURES)}")
+    yield f"| | {' | '.join(FIGURES)} |"
+    yield f"| --- |{' ---: |' * len(FIGURES)}"
     for name, runs in found.items():
         columns = list(zip(*runs, strict=True))
         cells = (f"{median(c):.3g} ({min(c):.3g}-{max(c):.3g})" for c in columns)
-        click.echo(f"| {name} | {' | '.join(cells)} |")
+        yield f"| {name} | {' | '.join(cells)} |"
     if len(found) == 2:
         ours, theirs = (np.median(runs, axis=0) for runs in found.values())
-        click.echo(f"| ratio | {' | '.join(f'{ratio:.2f}' for ratio in ours / theirs)} |")
+        yield f"| ratio | {' | '.join(f'{ratio:.2f}' for ratio in ours / theirs)} |"
 
 
 def autoencoder_step() -> Step:
