@@ -14,6 +14,8 @@ COMMANDS = {
     "compress": "edgekit.cli.compress:compress",
     "config": "edgekit.cli.config:config",
     "convert": "edgekit.cli.convert:convert",
+    "distill": "edgekit.cli.step:distill",
+    "finetune": "edgekit.cli.step:finetune",
     "inspect": "edgekit.cli.inspect:inspect",
     "pack": "edgekit.cli.pack:pack",
     "predict": "edgekit.cli.predict:predict",

@@ -38,8 +38,8 @@ class StepCommand(click.Command):
         super().format_help_text(ctx, formatter)
 
 
-def step_command(name: str, short_help: str) -> click.Command:
-    """The command that does one step to one file."""
+def step_command(name: str, short_help: str, *more: click.Parameter) -> click.Command:
+    """The command that does one step to one file; `more` is what it takes besides settings."""
     path = click.Path(path_type=Path)
     params: list[click.Parameter] = [
         click.Argument(["model"], type=path),
@@ -49,6 +49,7 @@ def step_command(name: str, short_help: str) -> click.Command:
         click.Option(
             ["--input-shape"], callback=input_shape, metavar="1,3,..", help="Fixes dynamic axes."
         ),
+        *more,
         click.Option(["--force"], is_flag=True, help="Replace a file that is there."),
         click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON document."),
     ]
@@ -64,6 +65,7 @@ def _run(
     input_shape: tuple[int, ...] | None,
     force: bool,
     as_json: bool,
+    original: Path | None = None,
     **settings: Any,
 ) -> None:
     from edgekit.cli.settings import settings_from
@@ -75,6 +77,7 @@ def _run(
         model,
         data=data,
         out=out,
+        original=original,
         recipe=load_recipe(recipe),
         input_shape=input_shape,
         replace=force,
@@ -93,3 +96,14 @@ def _run(
 quantize = step_command("quantize", "Turn one ONNX file's arithmetic into 8-bit integers.")
 prune_channels = step_command("prune-channels", "Cut channels that matter little off an ONNX file.")
 slim = step_command("slim", "Let one ONNX file need fewer multiply-accumulates.")
+distill = step_command(
+    "distill",
+    "Train one ONNX file to answer as another does.",
+    click.Option(
+        ["--original"],
+        type=click.Path(path_type=Path),
+        required=True,
+        help="The ONNX file to learn from.",
+    ),
+)
+finetune = step_command("finetune", "Train one ONNX file on labelled data.")

@@ -14,9 +14,10 @@ from edgekit.bundle import travels_bytes
 from edgekit.compress.answers import Candidate, answers_to
 from edgekit.compress.dormant import give_memory_back
 from edgekit.compress.measure import Known
+from edgekit.compress.outcome import Outcome, Tuning
 from edgekit.compress.progress import Progress
 from edgekit.compress.statistics import divergence, same_answers
-from edgekit.compress.steps import Step, name_of, run_step
+from edgekit.compress.steps import Given, Step, name_of, run_step
 from edgekit.compress.trained import TrainedModel
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.describe import describe
@@ -41,6 +42,7 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True):
         macs: multiply-accumulates for one sample, where all shapes are known.
         agreement: with the original, on at most 100 samples outside calibration.
         kl: from the original's probabilities, on the same.
+        tuning: the loss before and after, of a step that trains.
     """
 
     do: str
@@ -52,6 +54,7 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True):
     macs: int | None = None
     agreement: float | None = None
     kl: float | None = None
+    tuning: Tuning | None = None
 
 
 def run_steps(
@@ -60,6 +63,7 @@ def run_steps(
     tensors: Sequence[Array],
     known: Known,
     *,
+    targets: Array | None = None,
     progress: Progress,
 ) -> tuple[ir.Model, list[StepDone]]:
     """The model after all steps, and what stood after each.
@@ -69,34 +73,40 @@ def run_steps(
         steps: what to do, in order.
         tensors: unlabelled samples to calibrate with, as the model takes them.
         known: the original's answers.
+        targets: int64, the class of each of `tensors` or -1, where classes are known.
         progress: shows how far this is.
 
     Raises:
         EdgekitError: a step cannot be done; names it.
     """
     model = trained.model
+    given = Given(tensors, original=trained.model, targets=targets)
     done = [_measured(model, trained, known, StepDone(do=START), progress)]
     for step in steps:
         give_memory_back()
         started = perf_counter()
-        model = do_step(step, model, tensors, where=trained.name, progress=progress)
+        outcome = do_step(step, model, given, where=trained.name, progress=progress)
+        model = outcome.model
         record = StepDone(
-            do=name_of(step), settings=_settings(step), seconds=round(perf_counter() - started, 2)
+            do=name_of(step),
+            settings=_settings(step),
+            seconds=round(perf_counter() - started, 2),
+            tuning=outcome.tuning,
         )
         done.append(_measured(model, trained, known, record, progress))
     return model, done
 
 
 def do_step(
-    step: Step, model: ir.Model, tensors: Sequence[Array], *, where: str, progress: Progress
-) -> ir.Model:
+    step: Step, model: ir.Model, given: Given, *, where: str, progress: Progress
+) -> Outcome:
     """The model with one step done to it.
 
     Raises:
         UnsupportedModel: it cannot be done; names `where` and the step.
     """
     try:
-        return run_step(step, model, tensors, progress=progress)
+        return run_step(step, model, given, progress=progress)
     except UnsupportedModel as error:
         raise UnsupportedModel(f"{where}: {name_of(step)}: {error}") from error
     except np.linalg.LinAlgError as error:

@@ -13,11 +13,12 @@ import onnx_ir as ir
 from edgekit.compress.answers import Candidate, answers_to
 from edgekit.compress.data import Prepared, open_data
 from edgekit.compress.feeding import Fed, feed
+from edgekit.compress.outcome import Tuning
 from edgekit.compress.progress import Progress, Silent
 from edgekit.compress.recipe import Recipe, load_recipe
 from edgekit.compress.running import do_step, serialized
 from edgekit.compress.statistics import divergence, same_answers
-from edgekit.compress.steps import Step, name_of, require_runnable
+from edgekit.compress.steps import Distill, Given, Step, name_of, require_runnable
 from edgekit.errors import InputError
 from edgekit.graph.load import load_onnx
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
@@ -35,6 +36,7 @@ class Stepped(msgspec.Struct, frozen=True, kw_only=True):
         agreement: share of samples outside calibration that get the same answer, of `samples`.
         kl: their mean divergence, nats; `None` where the model gives no probabilities.
         samples: how many were asked.
+        tuning: the loss before and after, of a step that trains.
     """
 
     do: str
@@ -43,6 +45,7 @@ class Stepped(msgspec.Struct, frozen=True, kw_only=True):
     agreement: float
     kl: float | None
     samples: int
+    tuning: Tuning | None = None
 
 
 def apply_step(
@@ -51,6 +54,7 @@ def apply_step(
     *,
     data: Path,
     out: Path,
+    original: Path | None = None,
     recipe: Recipe | None = None,
     input_shape: Sequence[int] | None = None,
     replace: bool = False,
@@ -66,6 +70,8 @@ def apply_step(
         model: the ONNX file.
         data: pictures or arrays to calibrate on and to measure with: see `open_data`.
         out: the file to write.
+        original: the file that answers are compared with, and that `distill` learns from; by
+            default `model`.
         recipe: how pictures become the model's input, and how many samples calibrate.
         input_shape: for a model with dynamic axes, the shape its input is to have.
         replace: whether a file at `out` gives way.
@@ -76,25 +82,34 @@ def apply_step(
     """
     progress = progress or Silent()
     recipe = recipe or load_recipe(None)
-    require_runnable((step,), where="command")
     if out.is_dir() or (out.exists() and not replace):
         raise InputError(f"{out}: is already there; choose another --out, or say --force")
-    source = load_onnx(model)
-    fed = feed(
-        source,
-        open_data(data),
-        recipe,
-        where=str(model),
-        file=model,
-        input_shape=input_shape,
-        progress=progress,
-    )
+    if isinstance(step, Distill) and original is None:
+        raise InputError("distill needs a model to learn from; say which with --original")
+    files = [model] if original is None else [model, original]
+    fed, *others = [
+        feed(
+            load_onnx(file),
+            open_data(data),
+            recipe,
+            where=str(file),
+            file=file,
+            input_shape=input_shape,
+            progress=progress,
+        )
+        for file in files
+    ]
+    compared = others[0] if others else fed
+    _require_same_signature(fed, compared)
     count = min(recipe.calibrate.samples, max(1, len(fed.samples) // 2))
     calibrated, held_out = fed.samples.split(count, seed=recipe.calibrate.seed)
     tensors = Prepared(fed.samples.data, calibrated, fed.original.input).kept()
-    changed = do_step(step, fed.model, tensors, where=str(model), progress=progress)
-    written = _serialized(changed)
-    agreement, kl, asked = _compared(fed, written, held_out[:_ASKED].tolist(), progress)
+    targets = None if fed.samples.targets is None else fed.samples.targets[calibrated]
+    require_runnable((step,), where="command", has_targets=targets is not None)
+    given = Given(tensors, original=compared.model, targets=targets)
+    changed = do_step(step, fed.model, given, where=str(model), progress=progress)
+    written = _serialized(changed.model)
+    agreement, kl, asked = _compared(fed, compared, written, held_out[:_ASKED].tolist(), progress)
     _write(out, written)
     return Stepped(
         do=name_of(step),
@@ -103,6 +118,7 @@ def apply_step(
         agreement=agreement,
         kl=kl,
         samples=asked,
+        tuning=changed.tuning,
     )
 
 
@@ -112,13 +128,24 @@ def _serialized(model: ir.Model) -> bytes:
     return data
 
 
+def _require_same_signature(fed: Fed, other: Fed) -> None:
+    """Refuses to compare models that do not take and give the same."""
+    ours, theirs = (each.original.engine for each in (fed, other))
+    for mine, yours in ((ours.inputs[0], theirs.inputs[0]), (ours.outputs[0], theirs.outputs[0])):
+        if (mine.dtype, mine.shape) != (yours.dtype, yours.shape):
+            raise InputError(
+                f"the model has {mine.name} {mine.dtype} {list(mine.shape)}, the original "
+                f"{yours.name} {yours.dtype} {list(yours.shape)}; give models of one signature"
+            )
+
+
 def _compared(
-    fed: Fed, data: bytes, indices: list[int], progress: Progress
+    fed: Fed, with_: Fed, data: bytes, indices: list[int], progress: Progress
 ) -> tuple[float, float | None, int]:
     """Agreement, divergence and how many samples they are over."""
     indices = indices or [0]
     changed = Candidate(OnnxRuntimeEngine(data), fed.original.input, fed.original.output)
-    was = answers_to(fed.original, fed.samples, indices, progress=progress)
+    was = answers_to(with_.original, fed.samples, indices, progress=progress)
     is_now = answers_to(changed, fed.samples, indices, progress=progress)
     kind = fed.original.output.kind
     same = same_answers(was, is_now, kind=kind)

@@ -100,6 +100,7 @@ class Workbench:
         source_sha256: of the file that the model came from.
         known: the original's answers.
         tensors: what steps calibrate with.
+        targets: int64, the class of each of `tensors` or -1; `None` where no class is known.
         typical: some of the samples calibrated with, as they came.
         warnings: what is odd about the data, a line each.
     """
@@ -109,6 +110,7 @@ class Workbench:
     source_sha256: str
     known: Known
     tensors: Sequence[Array]
+    targets: Array | None
     typical: Sequence[Array]
     warnings: tuple[str, ...]
 
@@ -118,12 +120,17 @@ class Workbench:
         Raises:
             EdgekitError: it cannot be done.
         """
-        require_runnable(recipe.steps, where="recipe")
+        require_runnable(recipe.steps, where="recipe", has_targets=self.targets is not None)
         engine = self.original.candidate.engine
         if isinstance(engine, DormantEngine):
             engine.sleep()
         model, steps = run_steps(
-            self.trained, recipe.steps, self.tensors, self.known, progress=progress
+            self.trained,
+            recipe.steps,
+            self.tensors,
+            self.known,
+            targets=self.targets,
+            progress=progress,
         )
         forms = tuple(_form(format_, model, self.trained) for format_ in recipe.formats)
         subjects = [
@@ -199,6 +206,7 @@ def set_up(
             threshold=trained.thresholds.anomaly if trained.thresholds else None,
         ),
         tensors=Prepared(samples.data, calibrated, trained.input).kept(),
+        targets=None if samples.targets is None else samples.targets[calibrated],
         typical=[samples.data[int(index)] for index in calibrated[:100]]
         if trained.input.picture is None
         else (),

@@ -14,7 +14,7 @@ from edgekit.compress.progress import Silent
 from edgekit.compress.recipe import InputRecipe
 from edgekit.compress.sensitivity import sensitivities
 from edgekit.compress.sizes import OTHER, layer_sizes
-from edgekit.compress.steps import Quantize, run_step
+from edgekit.compress.steps import Given, Quantize, run_step
 from edgekit.compress.suspicion import suspicions
 from edgekit.graph.build import GraphBuilder
 from edgekit.graph.load import canonical
@@ -106,7 +106,8 @@ def test_the_bytes_of_a_quantised_layer_are_found_behind_its_dequantisation() ->
     model = canonical(ir.to_proto(conv_net()), where="little")
     for node in model.graph:
         node.name = node.name or node.outputs[0].name
-    quantized = run_step(Quantize(), model, tensors(), progress=Silent())
+    given = Given(tensors(), original=model)
+    quantized = run_step(Quantize(), model, given, progress=Silent()).model
     rows = {row.name: row for row in layer_sizes(model, quantized)}
     conv = next(node.name for node in model.graph if node.op_type == "Conv")
     assert rows[conv].original_bytes == 4 * (8 * 27 + 8)
