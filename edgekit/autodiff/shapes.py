@@ -90,21 +90,3 @@ def axes_of(node: ir.Node, index: int = 1) -> list[int] | None:
 def positive(axes: Sequence[int], rank: int) -> list[int]:
     """Axes counted from the front."""
     return [axis + rank if axis < 0 else axis for axis in axes]
-
-
-def int_of(node: ir.Node, name: str, default: int) -> int:
-    """An integer attribute."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else attribute.as_int()
-
-
-def float_of(node: ir.Node, name: str, default: float) -> float:
-    """A float attribute."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else attribute.as_float()
-
-
-def string_of(node: ir.Node, name: str, default: str) -> str:
-    """A string attribute."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else attribute.as_string()

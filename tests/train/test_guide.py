@@ -5,18 +5,14 @@ from pathlib import Path
 
 import pytest
 
-GUIDE = Path(__file__).parents[2] / "docs" / "training.md"
+from tests.guides import run_examples
 
 
 def test_the_guides_examples_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
-    names: dict[str, object] = {}
-    for block in blocks:
-        exec(block, names)
+    assert run_examples("training.md") == 2
     printed = capsys.readouterr().out
     score = re.search(r"epoch \d+: (0\.\d+|1\.0+)", printed)
     assert score is not None

@@ -7,7 +7,8 @@ import onnx_ir as ir
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
 from edgekit.autodiff.rules.normalization import inverse_deviation, mean_over
-from edgekit.autodiff.shapes import int_of, operand, shape_of
+from edgekit.autodiff.shapes import operand, shape_of
+from edgekit.graph.match import int_of
 
 
 @vjp("BatchNormalization")

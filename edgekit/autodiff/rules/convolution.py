@@ -8,8 +8,8 @@ from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
 from edgekit.autodiff.rules.convolution_weights import weight_gradient
 from edgekit.autodiff.rules.window import Window
-from edgekit.autodiff.shapes import int_of, operand, shape_of
-from edgekit.graph.match import constant
+from edgekit.autodiff.shapes import operand, shape_of
+from edgekit.graph.match import constant, int_of
 
 _FEW = 16
 """Matrices of so few columns are turned before they are multiplied."""

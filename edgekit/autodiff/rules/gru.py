@@ -16,7 +16,8 @@ from edgekit.autodiff.rules.recurrent import (
     slope_of_sigmoid,
     slope_of_tanh,
 )
-from edgekit.autodiff.shapes import int_of, shape_of
+from edgekit.autodiff.shapes import shape_of
+from edgekit.graph.match import int_of
 
 
 @vjp_of_many("GRU")

@@ -4,8 +4,9 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp, vjp_of_many
-from edgekit.autodiff.shapes import constant_input, int_of, operand, shape_of, string_of, where
+from edgekit.autodiff.shapes import constant_input, operand, shape_of, where
 from edgekit.errors import UnsupportedModel
+from edgekit.graph.match import int_of, string_of
 
 
 @vjp("Concat")

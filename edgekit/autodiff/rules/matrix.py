@@ -4,7 +4,8 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
-from edgekit.autodiff.shapes import float_of, int_of, operand, optional, shape_of
+from edgekit.autodiff.shapes import operand, optional, shape_of
+from edgekit.graph.match import float_of, int_of
 
 
 @vjp("MatMul")

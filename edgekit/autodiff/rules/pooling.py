@@ -10,8 +10,8 @@ from edgekit.array import Array
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
 from edgekit.autodiff.rules.window import Window
-from edgekit.autodiff.shapes import int_of, operand, shape_of, string_of
-from edgekit.graph.match import ints_of
+from edgekit.autodiff.shapes import operand, shape_of
+from edgekit.graph.match import int_of, ints_of, string_of
 
 
 @vjp("GlobalAveragePool")

@@ -9,8 +9,9 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
-from edgekit.autodiff.shapes import int_of, operand, optional, shape_of, where
+from edgekit.autodiff.shapes import operand, optional, shape_of, where
 from edgekit.errors import UnsupportedModel
+from edgekit.graph.match import int_of
 
 
 @vjp("QuantizeLinear")

@@ -4,7 +4,8 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
-from edgekit.autodiff.shapes import float_of, operand, optional
+from edgekit.autodiff.shapes import operand, optional
+from edgekit.graph.match import float_of
 
 
 @vjp("Relu")

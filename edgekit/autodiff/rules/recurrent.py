@@ -14,8 +14,9 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients
-from edgekit.autodiff.shapes import int_of, operand, optional, shape_of, string_of, where
+from edgekit.autodiff.shapes import operand, optional, shape_of, where
 from edgekit.errors import UnsupportedModel
+from edgekit.graph.match import int_of, string_of
 
 
 @dataclass(frozen=True)

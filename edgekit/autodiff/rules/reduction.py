@@ -6,7 +6,8 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
-from edgekit.autodiff.shapes import axes_of, int_of, operand, positive, shape_of
+from edgekit.autodiff.shapes import axes_of, operand, positive, shape_of
+from edgekit.graph.match import int_of
 
 
 @vjp("ReduceSum")

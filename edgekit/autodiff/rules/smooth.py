@@ -6,7 +6,8 @@ import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
 from edgekit.autodiff.registry import Gradients, vjp
-from edgekit.autodiff.shapes import float_of, operand, string_of
+from edgekit.autodiff.shapes import operand
+from edgekit.graph.match import float_of, string_of
 
 
 @vjp("Neg")

@@ -8,8 +8,8 @@ from typing import Any
 import onnx_ir as ir
 
 from edgekit.autodiff.backward import Backward
-from edgekit.autodiff.shapes import operand, shape_of, string_of
-from edgekit.graph.match import ints_of
+from edgekit.autodiff.shapes import operand, shape_of
+from edgekit.graph.match import ints_of, string_of
 
 
 @dataclass(frozen=True)
