@@ -54,7 +54,7 @@ def summary_of(function: Callable[..., Any]) -> str:
 def _option(field: msgspec.structs.FieldInfo, text: str | None) -> click.Option:
     kind = _plain(field.type)
     default = field.default
-    has_default = default not in (msgspec.NODEFAULT, None)
+    has_default = default not in (msgspec.NODEFAULT, None, ())
     text = f"{text} [{default}]" if text and has_default and kind is not bool else text
     if kind is bool:
         flag = _flag(field.name)

@@ -57,7 +57,7 @@ class _Training(_Step, frozen=True, kw_only=True):
     """The settings of every step that trains: see `edgekit.compress.tuning.steps`."""
 
     epochs: Annotated[int, msgspec.Meta(ge=1)] = 60
-    rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.003
+    rate: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.0005
     rows: Annotated[int, msgspec.Meta(ge=1)] = 16
     trainable: tuple[str, ...] = ()
     augment: bool = True
@@ -67,7 +67,7 @@ class _Training(_Step, frozen=True, kw_only=True):
 class Distill(_Training, frozen=True, kw_only=True, tag="distill"):
     """Learning the original's answers: see `edgekit.compress.tuning.distill`."""
 
-    temperature: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+    temperature: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     mix: bool = False
 
 

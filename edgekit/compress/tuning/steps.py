@@ -31,12 +31,12 @@ def distill(
     *,
     original: ir.Model,
     epochs: int = 60,
-    rate: float = 0.003,
+    rate: float = 0.0005,
     rows: int = 16,
     trainable: Sequence[str] = (),
     augment: bool = True,
     mix: bool = False,
-    temperature: float = 2.0,
+    temperature: float = 1.0,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Outcome:
@@ -45,7 +45,8 @@ def distill(
     The original is asked about each sample as chance changed it: Hinton et al., 2015,
     arXiv:1503.02531; Beyer et al., 2022, arXiv:2106.05237. A model that gives no probabilities
     learns the original's numbers by their squared error. A fifth of the samples is kept back and
-    judges; where they are answered no better after the training, the model stays as it was.
+    judges whether the whole way, half or a quarter of it is best; where none is better than the
+    model was, it stays so.
 
     Args:
         model: a float model, such as `slim` gives; left as it is.
@@ -89,7 +90,7 @@ def finetune(
     *,
     targets: Array | None,
     epochs: int = 60,
-    rate: float = 0.003,
+    rate: float = 0.0005,
     rows: int = 16,
     trainable: Sequence[str] = (),
     augment: bool = True,
@@ -98,8 +99,7 @@ def finetune(
 ) -> Outcome:
     """Trains a classifier on labelled samples, by cross-entropy.
 
-    A fifth of the labelled samples is kept back and judges; where they are answered no better
-    after the training, the model stays as it was.
+    A fifth of the labelled samples is kept back and judges, as in `distill`.
 
     Args:
         model: a float classifier; left as it is.

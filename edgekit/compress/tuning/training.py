@@ -1,11 +1,12 @@
 """Trains a model, and keeps what came of it only where it is better."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
+from edgekit.array import Array
 from edgekit.compress.outcome import Outcome, Tuning
 from edgekit.compress.progress import Progress
 from edgekit.compress.tuning.relative import RelativeAdam
@@ -16,6 +17,9 @@ from edgekit.train.data.dataset import Dataset
 from edgekit.train.losses import Loss
 from edgekit.train.schedules import cosine
 from edgekit.train.trainable import parameters_of, untie_vectors
+
+_SHARES = (1.0, 0.5, 0.25)
+"""How much of the way that training went is tried: Wortsman et al., 2022, arXiv:2109.01903."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Lesson:
 
 
 def tuned(model: ir.Model, lesson: Lesson, settings: Settings, progress: Progress) -> Outcome:
-    """The model as it is after training, if that made it better.
+    """The model as it is after training, or a part of the way there, if that made it better.
 
     The samples that judge are asked before the training and after it, not in between: the best
     of many epochs on few samples is chance.
@@ -86,7 +90,9 @@ def tuned(model: ir.Model, lesson: Lesson, settings: Settings, progress: Progres
         seed=settings.seed,
         progress=progress,
     )
-    after = lesson.judge(evaluate(step, fitted.parameters, lesson.judging))
+    candidates = [_between(step.parameters, fitted.parameters, share) for share in _SHARES]
+    losses = [lesson.judge(evaluate(step, each, lesson.judging)) for each in candidates]
+    after = min(losses)
     tuning = Tuning(
         before=before,
         after=after,
@@ -95,7 +101,16 @@ def tuned(model: ir.Model, lesson: Lesson, settings: Settings, progress: Progres
         judging=len(lesson.judging),
     )
     progress.say(str(tuning))
-    return Outcome(step.trained(fitted.parameters) if tuning.kept else model, tuning)
+    if not tuning.kept:
+        return Outcome(model, tuning)
+    return Outcome(step.trained(candidates[losses.index(after)]), tuning)
+
+
+def _between(
+    begin: Mapping[str, Array], end: Mapping[str, Array], share: float
+) -> dict[str, Array]:
+    """Parameters that went a share of the way: half of it has a quarter of the steps' noise."""
+    return {name: array + np.float32(share) * (end[name] - array) for name, array in begin.items()}
 
 
 def _sizes(model: ir.Model, patterns: tuple[str, ...] | None) -> dict[str, float]:
