@@ -1,5 +1,7 @@
 """The ways in which a layer's weights become integers."""
 
+import math
+
 import numpy as np
 
 from edgekit.array import Array
@@ -91,7 +93,7 @@ def _bytes_at_equal_error(rounded: Rounded, target: Array, gram: Gram) -> float:
     off = rounded.matrix - target
     error = float(np.einsum("gok,gkl,gol->", off, gram.damped(), off, optimize=True))
     travels = entropy_bytes(rounded.symbols) + coding_bytes(rounded.coded)
-    return travels + target.size / 8 * np.log2(max(error, 1e-30)) / 2
+    return travels + target.size / 8 * math.log2(max(error, 1e-30)) / 2
 
 
 def _rounded(scaled: Array, gram: Gram, levels: Array, *, price: float = 0.0) -> Array:
