@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +14,22 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
         write_durably(path, lambda file, text=text: file.write(text))  # type: ignore[misc]
         assert path.read_bytes() == text
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_is_on_the_disk_before_it_takes_the_olds_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    synced: list[tuple[str, bytes]] = []
+
+    def fsync(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        synced.append((name, path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_durably(path, lambda file: file.write(b"new"))
+    assert synced == [("file.new", b"old"), (tmp_path.name, b"new")]
 
 
 def test_the_old_file_stays_when_the_new_one_cannot_be_finished(tmp_path: Path) -> None:

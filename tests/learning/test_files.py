@@ -62,6 +62,18 @@ def test_parameters_that_do_not_fit_the_step_are_refused(
         open_step(folder)
 
 
+def test_an_object_among_the_parameters_is_never_unpickled(folder: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[Path]]:
+            return Path.touch, (folder / "sprung",)
+
+    trap = np.array(Trap(), dtype=object)
+    np.savez(folder / "parameters.npz", w0=trap)
+    with pytest.raises(BundleError, match="Object arrays cannot be loaded"):
+        open_step(folder)
+    assert not (folder / "sprung").exists()
+
+
 def test_parameters_of_another_model_are_refused(folder: Path) -> None:
     changed(folder, elsewhere=np.zeros(3, np.float32))
     with pytest.raises(BundleError, match="'elsewhere' is no parameter"):

@@ -45,6 +45,15 @@ def test_the_threshold_lets_through_what_it_says_of_samples_it_has_not_seen() ->
     assert (np.square(made - odd).mean(axis=1) > found.threshold(0.05)).mean() > 0.95
 
 
+def test_residuals_are_of_samples_that_the_components_have_not_seen() -> None:
+    noise = np.random.default_rng(0).standard_normal((40, 30), np.float32)
+    found = principal_components(noise, count=15)
+    seen = np.square(embed(found.model, noise) - noise).mean()
+    unseen = found.residuals.mean()
+    assert unseen == pytest.approx(0.5, abs=0.15)
+    assert unseen > 2 * seen
+
+
 @pytest.mark.parametrize(
     ("samples", "how"),
     [(9, {}), (1000, {"share": 1.0}), (1000, {"count": 65}), (50, {"count": 41})],
