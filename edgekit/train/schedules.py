@@ -56,7 +56,7 @@ def one_cycle(
     top = rising * steps - 1
 
     def at(step: int, losses: Sequence[float]) -> float:
-        if step <= top:
+        if step < top:
             return _half_cosine(first, rate, step / top)
         return _half_cosine(rate, first / end, (step - top) / max(1.0, steps - 1 - top))
 

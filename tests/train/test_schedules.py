@@ -39,6 +39,7 @@ def test_one_cycle_rises_and_falls() -> None:
     assert found[0] == pytest.approx(1 / 25)
     assert found[29] == pytest.approx(1.0)
     assert found[99:] == pytest.approx([1 / 25e4] * 11)
+    assert rates(one_cycle(1.0, steps=4, rising=0.25), 2)[0] == 1.0  # nothing rises
 
 
 def test_restarts_come_later_each_time() -> None:

@@ -41,10 +41,12 @@ def main(data: Path | None) -> None:
             _squeezenet(model, photos, bundle)
             overhead(bundle)
             startup(bundle, video)
-    for module in ("tools.bench.quantum", *(["tools.bench.nab"] if data.is_dir() else [])):
-        click.echo(f"\n## {module}\n")
+    modules = ["quantum", "gradients", "training", "compression"]
+    for module in (*modules, *(["nab"] if data.is_dir() else [])):
+        click.echo(f"\n## tools.bench.{module}\n")
         sys.stdout.flush()
-        subprocess.run([sys.executable, "-m", module], cwd=_ROOT, check=True)
+        command = [sys.executable, "-m", f"tools.bench.{module}"]
+        subprocess.run(command, cwd=_ROOT, check=True, env=os.environ | {"EDGEKIT_DATA": str(data)})
 
 
 def _squeezenet(model: Path, photos: Path, out: Path) -> None:
