@@ -109,7 +109,7 @@ def allocate(
         matrix = layer.matrix()
         step = max(float(matrix.std()), 1e-12) * _COARSE
         levels = every_level(limit)
-        damped = _gram(model, layer, asked[:_PROBES]).damped()
+        damped = _gram(model, layer, asked[:_PROBES]).damped
         integers = [
             round_least_squares(rows / step, covariance, levels)
             for rows, covariance in zip(matrix, damped, strict=True)

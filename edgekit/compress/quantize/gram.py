@@ -21,22 +21,19 @@ class Gram:
     The layer reads `x` in the compressed network and `x0` in the original.
 
     Attributes:
-        covariance: float64 `[groups, K, K]`, E[(x - mean)(x - mean)^T].
+        damped: float64 `[groups, K, K]`, E[(x - mean)(x - mean)^T] with `damping` added to its
+            diagonal, so that it can be inverted.
+        damping: float64 `[groups]`.
         cross: float64 `[groups, K, K]`, E[(x0 - original_mean)(x - mean)^T].
         mean: float64 `[groups, K]`, E[x].
         original_mean: float64 `[groups, K]`, E[x0].
     """
 
-    covariance: Array
+    damped: Array
+    damping: Array
     cross: Array
     mean: Array
     original_mean: Array
-
-    def damped(self) -> Array:
-        """The covariance with a little added to its diagonal, so that it can be inverted."""
-        result: Array = self.covariance.copy()
-        np.einsum("gkk->gk", result)[:] += self._damping()[:, np.newaxis]
-        return result
 
     def target(self, matrix: Array) -> Array:
         """The weights that answer `x` as nearly as can be as `matrix` answers `x0`.
@@ -47,15 +44,10 @@ class Gram:
         Args:
             matrix: float64 `[groups, outputs, K]`.
         """
-        wanted = matrix @ self.cross + self._damping()[:, np.newaxis, np.newaxis] * matrix
-        groups = zip(self.damped(), wanted, strict=True)
+        wanted = matrix @ self.cross + self.damping[:, np.newaxis, np.newaxis] * matrix
+        groups = zip(self.damped, wanted, strict=True)
         solved = np.stack([np.linalg.solve(damped, rows.T).T for damped, rows in groups])
         return np.where(matrix == 0, 0.0, solved)
-
-    def _damping(self) -> Array:
-        """What is added to the diagonal of each group."""
-        diagonal = np.einsum("gkk->gk", self.covariance)
-        return np.asarray(_DAMPING * diagonal.mean(axis=1) + 1e-12)
 
     def bias_shift(self, matrix: Array, rounded: Array) -> Array:
         """What to add to the bias so that the mean output stays: `[groups * outputs]`."""
@@ -125,7 +117,10 @@ class GramCollector:
         if not self._layer.can_have_bias:
             _add_outer(covariance, mean, mean)
             _add_outer(cross, original_mean, mean)
-        return Gram(covariance, cross, mean, original_mean)
+        diagonal = np.einsum("gkk->gk", covariance)
+        damping = _DAMPING * diagonal.mean(axis=1) + 1e-12
+        diagonal += damping[:, np.newaxis]
+        return Gram(covariance, damping, cross, mean, original_mean)
 
 
 def _add_outer(matrices: Array, left: Array, right: Array) -> None:

@@ -81,7 +81,7 @@ def _coded(
     if levels is None:
         return None
     taps = int(np.prod(layer.weights.shape[2:]))
-    coded = round_by_trellis(target[0] / step, gram.damped()[0], levels, price=price, taps=taps)
+    coded = round_by_trellis(target[0] / step, gram.damped[0], levels, price=price, taps=taps)
     return Rounded(coded.integers[np.newaxis], uniform_steps(layer, step), levels, coded)
 
 
@@ -91,13 +91,13 @@ def _bytes_at_equal_error(rounded: Rounded, target: Array, gram: Gram) -> float:
     Half a step for a bit: a quarter of the error.
     """
     off = rounded.matrix - target
-    error = float(np.einsum("gok,gkl,gol->", off, gram.damped(), off, optimize=True))
+    error = float(np.einsum("gok,gkl,gol->", off, gram.damped, off, optimize=True))
     travels = entropy_bytes(rounded.symbols) + coding_bytes(rounded.coded)
     return travels + target.size / 8 * math.log2(max(error, 1e-30)) / 2
 
 
 def _rounded(scaled: Array, gram: Gram, levels: Array, *, price: float = 0.0) -> Array:
-    groups = zip(scaled, gram.damped(), strict=True)
+    groups = zip(scaled, gram.damped, strict=True)
     return np.stack([round_least_squares(rows, cov, levels, price=price) for rows, cov in groups])
 
 
