@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from edgekit.array import Array
 from edgekit.errors import UnsupportedModel
+from edgekit.graph.edit import free_name
 from edgekit.graph.match import constant, input_of, ints_of, is_op
 
 
@@ -127,6 +128,19 @@ class Layer:
     def _is_transposed(self) -> bool:
         attribute = self.node.attributes.get("transB")
         return attribute is not None and attribute.as_int() == 1
+
+
+def name_nodes(model: ir.Model) -> None:
+    """Gives every node a name of its own, by its first output, so that plans can speak of it.
+
+    Of nodes that share a name, the first keeps it.
+    """
+    taken, met = {node.name for node in model.graph}, set[str | None]()
+    for node in model.graph:
+        if not node.name or node.name in met:
+            node.name = free_name(str(node.outputs[0].name), taken)
+            taken.add(node.name)
+        met.add(node.name)
 
 
 def linear_layers(model: ir.Model) -> list[Layer]:

@@ -16,6 +16,7 @@ from edgekit.compress.answers import Candidate, answers_to, describer
 from edgekit.compress.data import Prepared, Samples
 from edgekit.compress.dormant import DormantEngine
 from edgekit.compress.gates import require_measurable
+from edgekit.compress.layers import name_nodes
 from edgekit.compress.measure import Comparison, Known, Subject, compare
 from edgekit.compress.progress import Progress
 from edgekit.compress.recipe import Format, Recipe
@@ -168,7 +169,7 @@ def set_up(
         has_targets=samples.targets is not None,
         where="recipe",
     )
-    _name_nodes(trained.model)
+    name_nodes(trained.model)
     source = source or Source.of(serialized(trained.model))
     original = original or Candidate(
         DormantEngine(lambda: OnnxRuntimeEngine(serialized(trained.model))),
@@ -212,12 +213,6 @@ def set_up(
         else (),
         warnings=tuple(warnings),
     )
-
-
-def _name_nodes(model: ir.Model) -> None:
-    """Gives nameless nodes their output's name, so that layers are known by one name throughout."""
-    for node in model.graph:
-        node.name = node.name or node.outputs[0].name
 
 
 def _form(format_: Format, model: ir.Model, trained: TrainedModel) -> Form:

@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
-from edgekit.compress.layers import linear_layers
+from edgekit.compress.layers import linear_layers, name_nodes
 from edgekit.compress.progress import Progress
 from edgekit.compress.quantize.activations import (
     best_calibrator,
@@ -26,7 +26,6 @@ from edgekit.compress.quantize.weights import Rounded, Rule, round_weights
 from edgekit.compress.sensitivity import answers_of, change_between
 from edgekit.compress.steps import Precision
 from edgekit.errors import UnsupportedModel
-from edgekit.graph.edit import free_name
 
 
 @dataclass(frozen=True)
@@ -131,16 +130,3 @@ def prepare_model(
     inputs = {layer.name: scales[str(layer.input.name)][-1].scale for layer in layers}
     insert_scales(quantized, plan, scales)
     return Prepared(original, quantized, inputs, keep)
-
-
-def name_nodes(model: ir.Model) -> None:
-    """Gives every node a name of its own, by its first output, so that plans can speak of it.
-
-    Of nodes that share a name, the first keeps it.
-    """
-    taken, met = {node.name for node in model.graph}, set[str | None]()
-    for node in model.graph:
-        if not node.name or node.name in met:
-            node.name = free_name(str(node.outputs[0].name), taken)
-            taken.add(node.name)
-        met.add(node.name)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 
 from edgekit.array import Array
-from edgekit.compress.layers import linear_layers
+from edgekit.compress.layers import linear_layers, name_nodes
 from edgekit.compress.progress import Silent
 from edgekit.compress.quantize import quantize
 from edgekit.compress.quantize.activations import (
@@ -16,7 +16,6 @@ from edgekit.compress.quantize.activations import (
     observe_ranges,
 )
 from edgekit.compress.quantize.planning import PIXELS, Plan, plan_activations
-from edgekit.compress.quantize.prepared import name_nodes
 from edgekit.compress.quantize.ranges import Scale
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.build import GraphBuilder

@@ -4,7 +4,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from edgekit.compress.quantize.prepared import name_nodes
+from edgekit.compress.layers import name_nodes
 from edgekit.graph.build import GraphBuilder
 
 
