@@ -18,7 +18,8 @@ _STEP = 2.0**-11
 def golden_inputs(spec: InputSpec, typical: Sequence[Array], *, seed: int = 0) -> Array:
     """Tensors `[COUNT, *spec.shape]` that a model takes, made by chance: never anybody's data.
 
-    Pictures are coarse blocks of colour, which compress well. Others are waves about the mean of
+    Pictures are coarse blocks of colour, which compress well. Integers of no scale are any of 0 to
+    255 where nothing typical is known. Others are waves about the mean of
     `typical` samples with their deviation, so that the model works in its usual range.
     """
     rng = np.random.default_rng(seed)
@@ -28,6 +29,9 @@ def golden_inputs(spec: InputSpec, typical: Sequence[Array], *, seed: int = 0) -
         tall = blocks.repeat(-(-rule.height // _BLOCKS), axis=1)[:, : rule.height]
         pictures = tall.repeat(-(-rule.width // _BLOCKS), axis=2)[:, :, : rule.width]
         return np.stack([prepare(picture, spec) for picture in pictures])
+    if np.dtype(spec.dtype).kind in "iu" and spec.quantization is None and not len(typical):
+        kind = np.iinfo(spec.dtype)
+        return rng.integers(0, min(int(kind.max), 255) + 1, (COUNT, *spec.shape), spec.dtype)
     known = np.stack(typical).astype(np.float64) if len(typical) else np.zeros((1, *spec.shape[1:]))
     known = known.reshape(len(known), *spec.shape)
     steps = np.arange(np.prod(spec.shape)).reshape(spec.shape)

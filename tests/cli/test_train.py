@@ -101,6 +101,12 @@ def _below_zero(folder: Path) -> None:
     np.savez(folder / "x.npz", x=np.zeros((40, 4), np.float32), y=np.arange(40) % 3 - 1)
 
 
+def _far(folder: Path) -> None:
+    y = np.arange(40) % 3
+    y[5] = 10**12
+    np.savez(folder / "x.npz", x=np.zeros((40, 4), np.float32), y=y)
+
+
 def _not_finite(folder: Path) -> None:
     x = np.zeros((40, 4), np.float32)
     x[7, 2] = np.nan
@@ -122,6 +128,7 @@ def _no_targets(folder: Path) -> None:
         (_no_samples, {}, 2, "x.npz: holds no samples"),
         (_few, {}, 2, "9 samples do not fill a batch of 16"),
         (_below_zero, {}, 2, "x.npz: has the class -1; classes count from 0"),
+        (_far, {}, 2, "x.npz: sample 5 has the class 1000000000000, of 4 classes that there are"),
         (_not_finite, {}, 2, "x.npz: sample 7 holds NaN or infinity"),
         (_no_targets, {}, 2, "the data has no classes"),
         (arrays, {"rate": "1e30", "head": "epochs = 4\nseed = 1"}, 2, "training diverged at step"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from edgekit.compress import (
@@ -15,6 +16,7 @@ from edgekit.compress import (
 from edgekit.compress.recipe import InputRecipe
 from edgekit.compress.steps import Quantize
 from edgekit.errors import InputError, UnsupportedModel
+from edgekit.graph.build import GraphBuilder
 from edgekit.graph.load import load_onnx
 from edgekit.runtime.engine import open_engine
 from tests.samples import conv_net, pictures, save, window_bundle, window_model
@@ -45,6 +47,17 @@ def test_a_model_agrees_with_itself(tmp_path: Path) -> None:
     assert found.second.measured.agreement == 1.0
     assert found.second.measured.kl == pytest.approx(0, abs=1e-6)
     assert found.second.changed == ()
+
+
+def test_models_of_bytes_can_be_compared(tmp_path: Path) -> None:
+    build = GraphBuilder("bytes")
+    pixels = build.input("pixels", np.uint8, (1, 12))
+    weights = np.random.default_rng(0).normal(size=(12, 3)).astype(np.float32)
+    scores = build.op("MatMul", build.op("Cast", pixels, to=ir.DataType.FLOAT), weights)
+    path = tmp_path / "m.onnx"
+    ir.save(build.finish(scores=(scores, np.float32, (1, 3))), path)
+    np.save(tmp_path / "x.npy", np.random.default_rng(1).integers(0, 256, (9, 12), np.uint8))
+    assert compare_models(path, path, data=tmp_path / "x.npy").second.measured.agreement == 1.0
 
 
 def test_models_that_see_pictures_in_different_sizes_can_be_compared(tmp_path: Path) -> None:

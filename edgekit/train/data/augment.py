@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from edgekit.array import Array
+from edgekit.train.bounds import NotNegative, Share
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -26,12 +27,12 @@ class Augment:
     """
 
     flip: bool = False
-    crop: float = 0.0
-    rotation: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    noise: float = 0.0
+    crop: Share = 0.0
+    rotation: NotNegative = 0.0
+    brightness: NotNegative = 0.0
+    contrast: NotNegative = 0.0
+    saturation: NotNegative = 0.0
+    noise: NotNegative = 0.0
 
     def changed(self, picture: Array, rng: np.random.Generator) -> Array:
         """A picture of the same size.

@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.errors import UnsupportedModel
+from edgekit.train.bounds import Positive
 from edgekit.train.building import StepBuilder, known_shape
 
 _FAR = -1e9
@@ -25,7 +26,7 @@ class InfoNce:
         temperature: what cosines are divided by.
     """
 
-    temperature: float = 0.5
+    temperature: Positive = 0.5
 
     def of_each(self, build: StepBuilder, output: ir.Value, inputs: Sequence[ir.Value]) -> ir.Value:
         """See `Loss`."""
@@ -51,7 +52,7 @@ class Triplet:
         margin: how much nearer the right one should be.
     """
 
-    margin: float = 0.2
+    margin: Positive = 0.2
 
     def of_each(self, build: StepBuilder, output: ir.Value, inputs: Sequence[ir.Value]) -> ir.Value:
         """See `Loss`, save that there is a loss for each triplet, `[N]`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from edgekit.train.bounds import Share
 from edgekit.train.building import StepBuilder, known_shape
 from edgekit.train.losses.logits import logits_of
 
@@ -24,7 +25,7 @@ class CrossEntropy:
             Szegedy et al., 2016, arXiv:1512.00567.
     """
 
-    smoothing: float = 0.0
+    smoothing: Share = 0.0
 
     def of_each(self, build: StepBuilder, output: ir.Value, inputs: Sequence[ir.Value]) -> ir.Value:
         """See `Loss`."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from edgekit.train.bounds import Positive
 from edgekit.train.building import StepBuilder, known_shape
 from edgekit.train.losses.cross_entropy import CrossEntropy
 from edgekit.train.losses.logits import logits_of
@@ -25,7 +26,7 @@ class Distillation:
         hard: the share of the loss that is cross-entropy with `target`.
     """
 
-    temperature: float = 4.0
+    temperature: Positive = 4.0
     hard: float = 0.0
 
     def of_each(self, build: StepBuilder, output: ir.Value, inputs: Sequence[ir.Value]) -> ir.Value:

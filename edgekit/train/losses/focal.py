@@ -7,6 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.errors import InputError
+from edgekit.train.bounds import NotNegative
 from edgekit.train.building import StepBuilder, known_shape
 from edgekit.train.losses.cross_entropy import TARGET
 from edgekit.train.losses.logits import logits_of
@@ -24,7 +25,7 @@ class Focal:
         weights: of each class, alpha in the paper; `None` for 1.
     """
 
-    gamma: float = 2.0
+    gamma: NotNegative = 2.0
     weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from edgekit.errors import UnsupportedModel
+from edgekit.train.bounds import Positive
 from edgekit.train.building import StepBuilder, known_shape
 from edgekit.train.losses.cross_entropy import TARGET
 from edgekit.train.losses.rows import mean_of_rows
@@ -40,7 +41,7 @@ class Huber:
         delta: where the line begins, in units of the output.
     """
 
-    delta: float = 1.0
+    delta: Positive = 1.0
 
     def of_each(self, build: StepBuilder, output: ir.Value, inputs: Sequence[ir.Value]) -> ir.Value:
         """See `Loss`."""

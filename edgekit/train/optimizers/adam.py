@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from edgekit.train.bounds import NotNegative, Positive, Share
 from edgekit.train.building import StepBuilder
 from edgekit.train.optimizers.optimizer import Optimizer, State
 
@@ -23,9 +24,9 @@ class Adam(Optimizer):
         epsilon: is added to the root.
     """
 
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Positive = 1e-8
 
     def common(self, build: StepBuilder, rate: ir.Value) -> Sequence[ir.Value]:
         """The steps' length and epsilon, as if the sums were means."""
@@ -60,4 +61,4 @@ class AdamW(Adam):
     Loshchilov and Hutter, 2019, arXiv:1711.05101.
     """
 
-    decay: float = 0.01
+    decay: NotNegative = 0.01

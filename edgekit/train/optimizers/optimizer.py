@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from edgekit.train.bounds import NotNegative, Positive
 from edgekit.train.building import StepBuilder, known_shape
 
 SMALL = 16384
@@ -28,10 +29,10 @@ class Optimizer(ABC):
             whatever its gradient. Loshchilov and Hutter, 2019, arXiv:1711.05101.
     """
 
-    clip_norm: float | None = None
-    l1: float = 0.0
-    l2: float = 0.0
-    decay: float = 0.0
+    clip_norm: Positive | None = None
+    l1: NotNegative = 0.0
+    l2: NotNegative = 0.0
+    decay: NotNegative = 0.0
 
     def following(
         self,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from edgekit.train.bounds import Positive, Share
 from edgekit.train.building import StepBuilder
 from edgekit.train.optimizers.optimizer import Optimizer, State
 
@@ -21,9 +22,9 @@ class RmsProp(Optimizer):
         momentum: the share of the last step's velocity that is kept.
     """
 
-    alpha: float = 0.99
-    epsilon: float = 1e-8
-    momentum: float = 0.0
+    alpha: Share = 0.99
+    epsilon: Positive = 1e-8
+    momentum: Share = 0.0
 
     def change(
         self, build: StepBuilder, slope: ir.Value, state: State, common: Sequence[ir.Value]

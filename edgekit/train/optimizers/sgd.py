@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from edgekit.train.bounds import Share
 from edgekit.train.building import StepBuilder
 from edgekit.train.optimizers.optimizer import Optimizer, State
 
@@ -19,7 +20,7 @@ class Sgd(Optimizer):
             importance of initialization and momentum in deep learning".
     """
 
-    momentum: float = 0.0
+    momentum: Share = 0.0
     nesterov: bool = False
 
     def change(

@@ -12,6 +12,7 @@ from edgekit.bundle import InputSpec, OutputSpec, PictureRule, WindowRule
 from edgekit.bundle.manifest import Task
 from edgekit.errors import InputError
 from edgekit.graph.build import GraphBuilder
+from edgekit.train.bounds import Count, Positive
 from edgekit.train.initializers import reinitialized
 from edgekit.zoo.squeezenet import build_squeezenet
 
@@ -61,7 +62,7 @@ class Untrained:
     false_alarm_rate: float | None = None
 
 
-def squeezenet(facts: Facts, *, size: int = 64, width: float = 0.25) -> Untrained:
+def squeezenet(facts: Facts, *, size: int = 64, width: Positive = 0.25) -> Untrained:
     """SqueezeNet 1.1 with a share of its channels, on pictures of `size` pixels a side."""
     _require_classes(facts, "squeezenet")
     if facts.shape is not None:
@@ -72,7 +73,7 @@ def squeezenet(facts: Facts, *, size: int = 64, width: float = 0.25) -> Untraine
     return _classifier(model, _picture(size, size, channels="RGB"))
 
 
-def perceptron(facts: Facts, *, hidden: Sequence[int] = (64,), size: int = 8) -> Untrained:
+def perceptron(facts: Facts, *, hidden: Sequence[Count] = (64,), size: Count = 8) -> Untrained:
     """Dense layers, on arrays or on grey pictures of `size` pixels a side."""
     build = GraphBuilder("perceptron")
     if facts.shape is None:
@@ -85,7 +86,7 @@ def perceptron(facts: Facts, *, hidden: Sequence[int] = (64,), size: int = 8) ->
     return _finished(build, made, facts, spec)
 
 
-def lstm(facts: Facts, *, hidden: int = 24) -> Untrained:
+def lstm(facts: Facts, *, hidden: Count = 24) -> Untrained:
     """One LSTM over the rows of a window, and a dense layer on what it says after the last.
 
     Hochreiter and Schmidhuber, 1997, Neural Computation 9, 1735.
@@ -110,7 +111,7 @@ def lstm(facts: Facts, *, hidden: int = 24) -> Untrained:
 
 
 def autoencoder(
-    facts: Facts, *, hidden: Sequence[int] = (16, 4, 16), false_alarm_rate: float = 0.01
+    facts: Facts, *, hidden: Sequence[Count] = (16, 4, 16), false_alarm_rate: float = 0.01
 ) -> Untrained:
     """Dense layers through a narrow middle that give back the window they are shown.
 

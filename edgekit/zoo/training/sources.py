@@ -24,6 +24,9 @@ from edgekit.zoo.training.recipe import (
 _BRIGHTEST = 16
 """Of scikit-learn's digits."""
 
+_GAPS = 4
+"""Where the highest class is so many times as high as there are classes, it is a mistake."""
+
 
 def load_material(data: Data) -> Material:
     """The samples that a recipe's [data] table names.
@@ -146,6 +149,12 @@ def _machine(data: MachineData) -> Material:
 def _classified(found: Material, classes: Array, path: Path) -> Material:
     if classes.min() < 0:
         raise InputError(f"{path}: has the class {classes.min()}; classes count from 0")
+    known = np.unique(classes)
+    if known[-1] >= _GAPS * len(known):
+        raise InputError(
+            f"{path}: sample {int(classes.argmax())} has the class {known[-1]}, of {len(known)} "
+            "classes that there are; number them from 0 on"
+        )
     labels = tuple(f"class {number}" for number in range(int(classes.max()) + 1))
     return Material(
         arrays=found.arrays,
