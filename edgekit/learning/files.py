@@ -9,22 +9,12 @@ import numpy as np
 import onnxruntime as ort
 
 from edgekit.array import Array
-from edgekit.errors import BundleError
+from edgekit.errors import BundleError, UnsupportedModel
 from edgekit.learning.npz import read_arrays
 from edgekit.learning.specs import LOSS, LOSSES, RATE, TensorSpec, next_name
+from edgekit.runtime.onnx_session import DTYPES, open_session
 
 STEP, EVALUATE, PARAMETERS = "step.onnx", "evaluate.onnx", "parameters.npz"
-
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(double)": "float64",
-    "tensor(float16)": "float16",
-    "tensor(uint8)": "uint8",
-    "tensor(int8)": "int8",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(bool)": "bool",
-}
 
 
 @dataclass(frozen=True)
@@ -126,30 +116,22 @@ def _read(path: Path) -> bytes:
 
 
 def _session(path: Path, data: bytes, threads: int) -> ort.InferenceSession:
-    """On a board memory matters more than the last per cent of speed: see `OnnxRuntimeEngine`."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has an unrelated class for each kind of failure
-        text = " ".join(str(error).split())[:300]
-        raise BundleError(f"{path}: ONNX Runtime cannot load it: {text}") from error
+        return open_session(data, threads=threads, where=str(path))
+    except UnsupportedModel as error:
+        raise BundleError(str(error)) from error
 
 
 def _inputs(path: Path, session: ort.InferenceSession) -> dict[str, TensorSpec]:
     told: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     found = {}
     for value in session.get_inputs():
-        if value.type not in _DTYPES or not all(isinstance(axis, int) for axis in value.shape):
+        if value.type not in DTYPES or not all(isinstance(axis, int) for axis in value.shape):
             raise BundleError(f"{path}: its input {value.name!r} has no fixed shape and type")
         classes = told.get(f"classes({value.name})", "")
         found[value.name] = TensorSpec(
             value.name,
-            _DTYPES[value.type],
+            DTYPES[value.type],
             tuple(value.shape),
             int(classes) if classes.isdecimal() else None,
         )
@@ -158,7 +140,7 @@ def _inputs(path: Path, session: ort.InferenceSession) -> dict[str, TensorSpec]:
 
 def _outputs(session: ort.InferenceSession) -> dict[str, tuple[str, tuple[int, ...]]]:
     return {
-        value.name: (_DTYPES.get(value.type, value.type), tuple(value.shape))
+        value.name: (DTYPES.get(value.type, value.type), tuple(value.shape))
         for value in session.get_outputs()
     }
 
