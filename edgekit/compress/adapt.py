@@ -96,7 +96,11 @@ def _plain_input(model: ir.Model, spec: InputSpec) -> InputSpec:
     if spec.picture is None or (spec.dtype == "uint8" and spec.picture.is_plain):
         return spec
     fold_preprocessing(model, spec.picture)
-    rule = spec.picture
+    return pixels_of(spec.picture)
+
+
+def pixels_of(rule: PictureRule) -> InputSpec:
+    """The input of a model that takes pictures of a rule's size as they are, in uint8."""
     plain = PictureRule(
         height=rule.height,
         width=rule.width,

@@ -73,6 +73,11 @@ def _macs(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> int | Non
             return None
         transposed = any(a.name == "transA" and a.i for a in node.attribute)
         return _product(output) * (left[-2] if transposed else left[-1])
+    if node.op_type in ("LSTM", "GRU", "RNN"):
+        rows, weights, recurrence = (shapes.get(name) for name in node.input[:3])
+        if rows is None or weights is None or recurrence is None:
+            return None
+        return _product(rows[:2]) * (_product(weights) + _product(recurrence))
     return 0
 
 

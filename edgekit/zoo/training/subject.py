@@ -8,12 +8,13 @@ import onnx_ir as ir
 from edgekit.array import Array
 from edgekit.bundle import InputSpec, OutputSpec, PictureRule
 from edgekit.bundle.manifest import Task
+from edgekit.compress.adapt import pixels_of
 from edgekit.compress.conventions import picture_rule
 from edgekit.compress.trained import TrainedModel
 from edgekit.errors import InputError
 from edgekit.graph.head import count_classes, make_scores_head
 from edgekit.graph.load import canonical, load_onnx
-from edgekit.graph.preprocessing import INPUT, fold_preprocessing
+from edgekit.graph.preprocessing import fold_preprocessing
 from edgekit.train import Step, compile_step
 from edgekit.train.losses import CrossEntropy, Focal
 from edgekit.train.losses.cross_entropy import TARGET
@@ -107,15 +108,7 @@ def subject_of(
 def _with_pixels(model: ir.Model, rule: PictureRule) -> tuple[ir.Model, InputSpec]:
     model = model.clone()
     fold_preprocessing(model, rule, into_conv=False)
-    plain = PictureRule(
-        height=rule.height,
-        width=rule.width,
-        fit=rule.fit,
-        resize_shorter=rule.resize_shorter,
-        pad=rule.pad,
-    )
-    spec = InputSpec(name=INPUT, dtype="uint8", shape=plain.tensor_shape(), picture=plain)
-    return model, spec
+    return model, pixels_of(rule)
 
 
 def _from_file(recipe: TrainingRecipe, plan: Plan, facts: Facts, *, where: str) -> Untrained:
