@@ -5,7 +5,9 @@ from pathlib import Path
 
 from edgekit.bundle import open_bundle
 from edgekit.config.checking import load_toml
-from edgekit.config.schema import CsvSource, ImagesSource, JsonlSink, Settings
+from edgekit.config.schema import Settings
+from edgekit.config.sinks import JsonlSink
+from edgekit.config.sources import CsvSource, ImagesSource
 from edgekit.errors import BundleError, ConfigError
 
 

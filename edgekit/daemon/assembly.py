@@ -6,23 +6,18 @@ from pathlib import Path
 
 from edgekit import __version__
 from edgekit.bundle import Manifest
-from edgekit.config.schema import (
-    CsvSource,
-    ImagesSource,
-    JsonlSink,
-    MqttTable,
-    PipelineSettings,
-    Settings,
-    VideoSource,
-)
-from edgekit.config.schema import Sink as SinkSettings
-from edgekit.config.schema import Source as SourceSettings
+from edgekit.config.board import MqttTable
+from edgekit.config.schema import PipelineSettings, Settings
+from edgekit.config.sinks import JsonlSink
+from edgekit.config.sinks import Sink as SinkSettings
+from edgekit.config.sources import CsvSource, ImagesSource, VideoSource
+from edgekit.config.sources import Source as SourceSettings
 from edgekit.errors import ConfigError
 from edgekit.messaging.link import MqttLink, MqttSettings
 from edgekit.messaging.payloads import Status, Versions
 from edgekit.messaging.topics import Topics
 from edgekit.pipeline.capture.source import CaptureSource
-from edgekit.pipeline.parts import Sink, Source, Stage
+from edgekit.pipeline.parts import Sample, Sink, Source, Stage
 from edgekit.pipeline.runner import PipelineRunner
 from edgekit.pipeline.sinks.jsonl import JsonlSink as JsonlWriter
 from edgekit.pipeline.sinks.mqtt import MqttSink as MqttPublisher
@@ -76,7 +71,7 @@ def make_runner(
     check_golden(session)
     manifest = session.bundle.manifest
     rule = manifest.input.window
-    stages: list[Stage] = []
+    stages: list[Stage[Sample]] = []
     if isinstance(pipeline.source, CsvSource) and rule is not None:
         stages.append(Window(rule))
     return PipelineRunner(

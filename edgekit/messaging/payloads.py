@@ -95,6 +95,24 @@ class Infer(_Part, frozen=True, kw_only=True, tag_field="v", tag=VERSION):
     """Whether it was stored and sent later than it was made."""
 
 
+class Fired(_Part, frozen=True, kw_only=True, tag_field="v", tag=VERSION):
+    """A rule that fired."""
+
+    rule: Text
+    fired: Count
+    """When: milliseconds since 1970, UTC."""
+    seq: Count
+    boot: Text
+    when: Text
+    """The rule's expression."""
+    held_s: Annotated[float, msgspec.Meta(ge=0)]
+    """For how long it had been true."""
+    facts: dict[str, float | bool | str] = {}
+    """What the expression read, by the names in it."""
+    hist: bool = False
+    """Whether it was stored and sent later than it was made."""
+
+
 class Percentiles(_Part, frozen=True, kw_only=True):
     """Milliseconds from capture until the prediction was ready."""
 
@@ -133,10 +151,10 @@ class Metrics(_Part, frozen=True, kw_only=True, tag_field="v", tag=VERSION):
     mqtt: MqttMetrics
 
 
-Message = TypeVar("Message", Status, Infer, Metrics)
+Message = TypeVar("Message", Status, Infer, Fired, Metrics)
 
 
-def encode(message: Status | Infer | Metrics) -> bytes:
+def encode(message: Status | Infer | Fired | Metrics) -> bytes:
     """The message as one line of JSON.
 
     Raises:
@@ -151,6 +169,8 @@ def encode(message: Status | Infer | Metrics) -> bytes:
             decode_status(payload)
         case Infer():
             decode_infer(payload)
+        case Fired():
+            decode_fired(payload)
         case Metrics():
             decode_metrics(payload)
     return payload
@@ -175,6 +195,15 @@ def decode_infer(payload: bytes) -> Infer:
     for mistake in _contradictions(message):
         raise InputError(f"infer message: {mistake}")
     return message
+
+
+def decode_fired(payload: bytes) -> Fired:
+    """Reads an `event/<rule>` payload.
+
+    Raises:
+        InputError: not JSON, another version, or a missing or wrong field.
+    """
+    return _decode(payload, Fired, "event")
 
 
 def decode_metrics(payload: bytes) -> Metrics:

@@ -50,6 +50,15 @@ class Topics:
         check_name("pipeline", pipeline)
         return f"{self.prefix}infer/{pipeline}"
 
+    def event(self, rule: str) -> str:
+        """The firings of one rule.
+
+        Raises:
+            InputError: the rule's name cannot stand in a topic.
+        """
+        check_name("rule", rule)
+        return f"{self.prefix}event/{rule}"
+
 
 def check_name(what: str, name: str) -> None:
     """Refuses a name that cannot be one level of a topic.

@@ -1,12 +1,28 @@
 """The message that stands for an event, the same at a broker and in a file."""
 
-from edgekit.messaging.payloads import Infer, ModelName, Timings, TopClass
-from edgekit.pipeline.parts import Event
+from edgekit.messaging.payloads import Fired, Infer, ModelName, Timings, TopClass
+from edgekit.pipeline.parts import Event, Firing, Inference
 from edgekit.runtime.prediction import AnomalyScore, Classification, RawValues
 
 
-def infer_message(event: Event) -> Infer:
-    """The `infer/<pipeline>` message of an event."""
+def message_of(event: Event) -> Infer | Fired:
+    """The `infer/<pipeline>` message of a prediction, or the `event/<rule>` one of a firing."""
+    return _fired(event) if isinstance(event, Firing) else _infer(event)
+
+
+def _fired(event: Firing) -> Fired:
+    return Fired(
+        rule=event.rule,
+        fired=event.fired_ms,
+        seq=event.sequence,
+        boot=event.boot,
+        when=event.when,
+        held_s=round(event.held_s, 3),
+        facts=dict(event.facts),
+    )
+
+
+def _infer(event: Inference) -> Infer:
     top = score = threshold = anomalous = values = None
     match event.prediction:
         case Classification(classes):

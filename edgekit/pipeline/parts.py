@@ -1,9 +1,9 @@
 """What flows through a pipeline, and the kinds of part that a pipeline is made of."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from edgekit.array import Array
 from edgekit.runtime.prediction import Prediction, Timing
@@ -42,12 +42,12 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Event:
-    """What a pipeline tells the world: a prediction, and all that is needed to trace it.
+class Inference:
+    """An event: what a model said of a sample, and all that is needed to trace it.
 
     Attributes:
         pipeline: the name of the pipeline.
-        sequence: counts the pipeline's events from 0; with `boot` it is the event's id.
+        sequence: counts what the pipeline tells from 0; with `boot` it is the event's id.
         boot: the id of this run of the daemon.
         model_name: the bundle's name.
         model_version: the bundle's version.
@@ -70,6 +70,35 @@ class Event:
     timing: Timing
 
 
+@dataclass(frozen=True)
+class Firing:
+    """An event: a rule that fired.
+
+    Attributes:
+        rule: the name of the rule.
+        sequence: counts the rule's firings from 0; with `boot` it is the event's id.
+        boot: the id of this run of the daemon.
+        fired_ms: when it fired, in milliseconds since 1970 UTC.
+        when: the rule's expression.
+        held_s: for how long the expression had been true.
+        facts: the values that the expression read, by their names in it.
+    """
+
+    rule: str
+    sequence: int
+    boot: str
+    fired_ms: int
+    when: str
+    held_s: float
+    facts: Mapping[str, float | bool | str]
+
+
+Event = Inference | Firing
+"""What the board tells the world."""
+
+Item = TypeVar("Item")
+
+
 class Source(AbstractContextManager["Source"], Protocol):
     """Gives samples. Entering opens the device or file, leaving closes it."""
 
@@ -84,11 +113,15 @@ class Source(AbstractContextManager["Source"], Protocol):
         """Makes `items` end soon. May be called from another thread, and more than once."""
 
 
-class Stage(Protocol):
-    """Turns samples into samples, on the source's thread, before any is dropped."""
+class Stage(Protocol[Item]):
+    """Turns items into items of their kind.
 
-    def push(self, sample: Sample) -> Sample | None:
-        """Takes a sample; gives one when there is one to give."""
+    A `Stage[Sample]` works on the source's thread before any sample is dropped, a
+    `Stage[Inference]` on the worker's after the model.
+    """
+
+    def push(self, item: Item, /) -> Item | None:
+        """Takes an item; gives one when there is one to give."""
 
     def reset(self) -> None:
         """Forgets what it holds: there is a gap in the samples."""

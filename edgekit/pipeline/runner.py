@@ -10,7 +10,7 @@ from typing import Literal
 
 from edgekit.errors import EdgekitError
 from edgekit.pipeline.mailbox import Mailbox
-from edgekit.pipeline.parts import Event, Refusal, Sample, Sink, Source, Stage
+from edgekit.pipeline.parts import Inference, Refusal, Sample, Sink, Source, Stage
 from edgekit.runtime.session import Session
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class PipelineRunner:
         session: Session,
         sinks: Sequence[Sink],
         boot: str,
-        stages: Sequence[Stage] = (),
+        stages: Sequence[Stage[Sample]] = (),
         policy: Literal["newest", "every"] = "every",
     ) -> None:
         self.name = name
@@ -139,7 +139,7 @@ class PipelineRunner:
             self._refuse(f"{sample.origin}: {error}")
             return
         manifest = self._session.bundle.manifest
-        event = Event(
+        event = Inference(
             pipeline=self.name,
             sequence=self.counts.predictions,
             boot=self._boot,

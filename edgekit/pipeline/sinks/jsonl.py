@@ -7,7 +7,7 @@ from typing import Self
 
 from edgekit.errors import Unavailable
 from edgekit.messaging.payloads import encode
-from edgekit.pipeline.message import infer_message
+from edgekit.pipeline.message import message_of
 from edgekit.pipeline.parts import Event
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class JsonlSink:
 
     def send(self, event: Event) -> bool:
         """Appends an event; `False` when the file does not take it."""
-        line = encode(infer_message(event)) + b"\n"
+        line = encode(message_of(event)) + b"\n"
         try:
             written = self._file.write(line)
         except OSError as error:

@@ -6,8 +6,8 @@ from typing import Self
 from edgekit.messaging.link import MqttLink
 from edgekit.messaging.payloads import encode
 from edgekit.messaging.topics import Topics
-from edgekit.pipeline.message import infer_message
-from edgekit.pipeline.parts import Event
+from edgekit.pipeline.message import message_of
+from edgekit.pipeline.parts import Event, Firing
 
 
 class MqttSink:
@@ -31,5 +31,8 @@ class MqttSink:
 
     def send(self, event: Event) -> bool:
         """Queues an event; `False` when the link takes no more."""
-        topic = self._topics.infer(event.pipeline)
-        return self._link.publish(topic, encode(infer_message(event)), qos=self._qos)
+        if isinstance(event, Firing):
+            topic = self._topics.event(event.rule)
+        else:
+            topic = self._topics.infer(event.pipeline)
+        return self._link.publish(topic, encode(message_of(event)), qos=self._qos)

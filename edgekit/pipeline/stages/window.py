@@ -18,7 +18,7 @@ class Window:
         self._rows = np.empty((rule.length, len(rule.columns)))
         self._missing = rule.length
 
-    def push(self, sample: Sample) -> Sample | None:
+    def push(self, sample: Sample, /) -> Sample | None:
         """Takes a row float `[columns]`; gives the window that it completes, if it does.
 
         The window is float64 `[length, columns]`, its times and origin are the last row's.

@@ -1,0 +1,36 @@
+"""The sources that `edgekit.toml` can name."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from edgekit.config.table import Table
+
+Policy = Literal["newest", "every"]
+
+
+class VideoSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="video"):
+    """The pictures of a video file."""
+
+    path: Path
+    realtime: bool = False
+    loop: bool = False
+
+
+class ImagesSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="images"):
+    """The pictures of a folder, in the order of their names."""
+
+    path: Path
+
+
+class CsvSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="csv"):
+    """The rows of a CSV file with a header."""
+
+    path: Path
+    columns: tuple[str, ...] | None = None
+    time_column: str | None = None
+    interval_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+
+
+Source = VideoSource | ImagesSource | CsvSource
