@@ -10,7 +10,6 @@ from edgekit.errors import UnsupportedModel
 from edgekit.runtime.prediction import (
     AnomalyScore,
     Classification,
-    ClassScore,
     Prediction,
     RawValues,
 )
@@ -36,9 +35,8 @@ def interpret(
         case "scores" | "logits":
             scores = values.reshape(-1)
             _require_finite(float(scores.sum()))  # one NaN or infinity is in the sum too
-            return _classification(
-                softmax(scores) if manifest.output.kind == "logits" else scores, labels, top
-            )
+            probabilities = softmax(scores) if manifest.output.kind == "logits" else scores
+            return Classification.of(probabilities, labels, top=top)
         case "score":
             score = float(values.reshape(-1)[0])
         case "reconstruction":
@@ -64,18 +62,6 @@ def softmax(logits: Array) -> Array:
     powers: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
     powers /= powers.sum(axis=-1, keepdims=True)
     return powers
-
-
-def _classification(scores: Array, labels: tuple[str, ...], top: int) -> Classification:
-    count = min(top, scores.size)
-    best = np.argpartition(scores, scores.size - count)[scores.size - count :]
-    best = best[np.argsort(-scores[best], kind="stable")]
-    return Classification(
-        tuple(
-            ClassScore(i, labels[i] if i < len(labels) else f"class {i}", p)
-            for i, p in zip(best.tolist(), scores[best].tolist(), strict=True)
-        )
-    )
 
 
 def _require_finite(value: float) -> None:

@@ -1,6 +1,9 @@
 """What a model said of a sample, and how long that took."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
 
 from edgekit.array import Array
 
@@ -16,9 +19,35 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Classification:
-    """The likeliest classes, best first."""
+    """The likeliest classes, and the scores of all.
+
+    Attributes:
+        top: the likeliest classes, best first.
+        scores: the probability of every class, float64 `[classes]`; empty where only `top` is
+            known.
+        labels: one a class, or fewer: a class without one is called `class <id>`.
+    """
 
     top: tuple[ClassScore, ...]
+    scores: Array = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
+    labels: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @classmethod
+    def of(cls, scores: Array, labels: tuple[str, ...], *, top: int = 5) -> Self:
+        """The `top` likeliest classes of the probabilities float64 `[classes]`, which it keeps."""
+        count = min(top, scores.size)
+        best = np.argpartition(scores, scores.size - count)[scores.size - count :]
+        best = best[np.argsort(-scores[best], kind="stable")]
+        likeliest = tuple(
+            ClassScore(i, label_of(i, labels), p)
+            for i, p in zip(best.tolist(), scores[best].tolist(), strict=True)
+        )
+        return cls(likeliest, scores, labels)
+
+
+def label_of(number: int, labels: tuple[str, ...]) -> str:
+    """What a class is called."""
+    return labels[number] if number < len(labels) else f"class {number}"
 
 
 @dataclass(frozen=True)
