@@ -8,6 +8,7 @@
     ├── UnsupportedModel       the model's author
     ├── BundleError            the supply chain: a bundle is damaged, incomplete or from the future
     ├── Unavailable            nobody: wait and retry
+    │   └── Stuck              a driver that cannot be killed: only a reboot helps
     └── GateMissed             whoever set the gate: an artifact is worse than was asked for
 
 Anything else that escapes is a bug and shows its traceback.
@@ -77,6 +78,12 @@ class Unavailable(EdgekitError):
     """Something outside that is not there now and may be later."""
 
     exit_code = 5
+
+
+class Stuck(Unavailable):
+    """A driver that cannot be killed: only a reboot helps."""
+
+    exit_code = 7
 
 
 class GateMissed(EdgekitError):
