@@ -8,6 +8,7 @@ PREFIX = "edgekit/v1"
 """What every topic starts with; the number changes only with a schema that old readers misread."""
 
 _LONGEST_NAME = 64
+_TWO_LEVEL_KINDS = ("twin", "deploy")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,21 @@ class Topics:
         """Counts and latencies of the board."""
         return self.prefix + "metrics"
 
+    @property
+    def twin_desired(self) -> str:
+        """Settings wished from afar; retained."""
+        return self.prefix + "twin/desired"
+
+    @property
+    def twin_reported(self) -> str:
+        """What became of the wish; retained."""
+        return self.prefix + "twin/reported"
+
+    @property
+    def commands(self) -> str:
+        """The filter of every command to this board."""
+        return self.prefix + "cmd/+"
+
     def infer(self, pipeline: str) -> str:
         """The predictions of one pipeline.
 
@@ -58,6 +74,51 @@ class Topics:
         """
         check_name("rule", rule)
         return f"{self.prefix}event/{rule}"
+
+    def command(self, verb: str) -> str:
+        """Commands of one verb.
+
+        Raises:
+            InputError: the verb cannot stand in a topic.
+        """
+        check_name("verb", verb)
+        return f"{self.prefix}cmd/{verb}"
+
+    def answer(self, verb: str, command_id: str) -> str:
+        """The answer to one command.
+
+        Raises:
+            InputError: the verb or the id cannot stand in a topic.
+        """
+        check_name("verb", verb)
+        check_name("command's id", command_id)
+        return f"{self.prefix}res/{verb}/{command_id}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a topic says of the message on it.
+
+    Attributes:
+        kind: the levels that do not vary: `status`, `infer`, `twin/desired`, ...
+        name: the pipeline, rule or verb, with an id after a slash; empty where there is none.
+    """
+
+    fleet: str
+    device: str
+    kind: str
+    name: str
+
+
+def place_of(topic: str) -> Place | None:
+    """Takes a topic apart; `None` where it is not one of a board's."""
+    levels = topic.split("/")
+    if len(levels) < 5 or "/".join(levels[:2]) != PREFIX or not all(levels):
+        return None
+    fleet, device, kind, *rest = levels[2:]
+    if kind in _TWO_LEVEL_KINDS and rest:
+        kind, rest = f"{kind}/{rest[0]}", rest[1:]
+    return Place(fleet, device, kind, "/".join(rest))
 
 
 def check_name(what: str, name: str) -> None:

@@ -13,32 +13,60 @@ from hypothesis import strategies as st
 
 from edgekit.errors import InputError
 from edgekit.messaging.payloads import (
+    Answer,
+    BoardMetrics,
+    Command,
+    Desired,
+    Fired,
     Infer,
+    Message,
     Metrics,
     ModelName,
+    OutboxMetrics,
+    Reported,
     Status,
     Timings,
     TopClass,
     Versions,
+    decode_answer,
+    decode_command,
+    decode_desired,
+    decode_fired,
     decode_infer,
     decode_metrics,
+    decode_reported,
     decode_status,
     encode,
 )
 
 _PAGE = Path(__file__).parents[2] / "docs" / "messages.md"
-_DECODERS: dict[str, Callable[[bytes], Status | Infer | Metrics]] = {
+_DECODERS: dict[str, Callable[[bytes], Message]] = {
     "status": decode_status,
     "infer": decode_infer,
+    "event": decode_fired,
     "metrics": decode_metrics,
+    "twin/desired": decode_desired,
+    "twin/reported": decode_reported,
+    "cmd": decode_command,
+    "res": decode_answer,
+}
+_SCHEMAS: dict[str, type[Message]] = {
+    "status": Status,
+    "infer": Infer,
+    "event": Fired,
+    "metrics": Metrics,
+    "twin/desired": Desired,
+    "twin/reported": Reported,
+    "cmd": Command,
+    "res": Answer,
 }
 
 
 def _examples() -> list[tuple[str, str]]:
-    """The last level but the pipeline of each heading's topic, with the JSON blocks below it."""
+    """What each heading's topic begins with, without its names, with the JSON blocks below it."""
     found = []
     for section in re.split(r"^## ", _PAGE.read_text(), flags=re.MULTILINE)[1:]:
-        kind = section.split("`")[1].split("/")[0]
+        kind = section.split("`")[1].partition("/<")[0]
         found += [(kind, block) for block in re.findall(r"```json\n(.*?)```", section, re.DOTALL)]
     return found
 
@@ -61,11 +89,59 @@ def test_every_example_of_the_page_is_what_the_code_says(kind: str, text: str) -
     assert json.loads(encode(message)) == json.loads(text)
 
 
-def test_the_page_shows_each_topic_and_each_answer() -> None:
-    kinds = [kind for kind, _ in _examples()]
-    assert set(kinds) == set(_DECODERS)
-    shown = {key for kind, text in _examples() if kind == "infer" for key in json.loads(text)}
-    assert shown == set(Infer.__struct_fields__) | {"v"}
+def test_the_page_shows_each_topic() -> None:
+    assert {kind for kind, _ in _examples()} == set(_DECODERS)
+
+
+@pytest.mark.parametrize("kind", _SCHEMAS)
+def test_the_page_shows_each_field_of_each_topic(kind: str) -> None:
+    examples = [json.loads(text) for topic, text in _examples() if topic == kind]
+    assert {key for example in examples for key in example} == {
+        "v",
+        *_SCHEMAS[kind].__struct_fields__,
+    }
+
+
+@pytest.mark.parametrize("part", ["outbox", "board"])
+def test_the_page_shows_each_field_of_a_part_of_the_metrics(part: str) -> None:
+    (shown,) = (json.loads(text)[part] for kind, text in _examples() if kind == "metrics")
+    schema = {"outbox": OutboxMetrics, "board": BoardMetrics}[part]
+    assert set(shown) == set(schema.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("status", '"state":"gone"'),
+        ("metrics", '"uptime_s":-1'),
+        ("twin/desired", '"version":-1'),
+        ("cmd", '"id":"a/b"'),
+        ("cmd", '"mac":"short"'),
+        ("res", '"code":"fine"'),
+    ],
+)
+def test_a_field_that_cannot_be_is_refused(kind: str, said: str) -> None:
+    text = next(json.loads(text) for topic, text in _examples() if topic == kind)
+    payload = json.dumps(text | json.loads(f"{{{said}}}")).encode()
+    with pytest.raises(InputError, match=f"{kind} message"):
+        _DECODERS[kind](payload)
+
+
+def test_metrics_of_the_first_edgekit_still_decode() -> None:
+    first = (
+        b'{"v":1,"boot":"b","uptime_s":1.5,"pipelines":{"door":{"taken":1,"skipped":0,"refused":0,'
+        b'"predictions":1,"queue":0,"ms":{"p50":1,"p95":1,"p99":1}}},'
+        b'"mqtt":{"sent":1,"acknowledged":1,"dropped":0}}'
+    )
+    metrics = decode_metrics(first)
+    assert metrics.board is None
+    assert metrics.pipelines["door"].state is None
+    assert json.loads(encode(metrics)) == json.loads(first)
+
+
+def test_a_command_keeps_its_arguments_as_the_bytes_they_came_in() -> None:
+    command = decode_command(b'{"v":1, "arguments":  {"b" : 1.50,"a":[ ]}, "id":"x"}')
+    assert bytes(command.arguments) == b'{"b" : 1.50,"a":[ ]}'
 
 
 def test_what_has_its_default_is_left_out() -> None:

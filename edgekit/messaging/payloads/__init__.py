@@ -1,0 +1,123 @@
+"""What a board says and hears: one schema a topic, as JSON. `docs/messages.md` shows each.
+
+Readers pass over fields they do not know, so that fields may join within a version. Numbers are
+finite: a NaN has no JSON form and is refused before it is sent, or left out where it may be absent.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from edgekit.messaging.payloads.command import (
+    ARGUMENTS,
+    Answer,
+    Arguments,
+    Code,
+    Collect,
+    Command,
+    Reload,
+    SetRate,
+    Snapshot,
+    Verb,
+    decode_answer,
+    decode_command,
+)
+from edgekit.messaging.payloads.event import Fired, decode_fired
+from edgekit.messaging.payloads.infer import (
+    Infer,
+    Timings,
+    TopClass,
+    decode_infer,
+    refuse_what_is_not_finite,
+)
+from edgekit.messaging.payloads.metrics import (
+    BoardMetrics,
+    ClockState,
+    Metrics,
+    MqttMetrics,
+    OutboxMetrics,
+    Percentiles,
+    PipelineMetrics,
+    PipelineState,
+    decode_metrics,
+)
+from edgekit.messaging.payloads.schema import VERSION, Message, ModelName
+from edgekit.messaging.payloads.status import EngineInUse, Status, Versions, decode_status
+from edgekit.messaging.payloads.twin import (
+    Desired,
+    PictureKeep,
+    Reported,
+    TwinPipeline,
+    TwinSettings,
+    decode_desired,
+    decode_reported,
+)
+
+__all__ = [
+    "ARGUMENTS",
+    "VERSION",
+    "Answer",
+    "Arguments",
+    "BoardMetrics",
+    "ClockState",
+    "Code",
+    "Collect",
+    "Command",
+    "Desired",
+    "EngineInUse",
+    "Fired",
+    "Infer",
+    "Message",
+    "Metrics",
+    "ModelName",
+    "MqttMetrics",
+    "OutboxMetrics",
+    "Percentiles",
+    "PictureKeep",
+    "PipelineMetrics",
+    "PipelineState",
+    "Reload",
+    "Reported",
+    "SetRate",
+    "Snapshot",
+    "Status",
+    "Timings",
+    "TopClass",
+    "TwinPipeline",
+    "TwinSettings",
+    "Verb",
+    "Versions",
+    "decode_answer",
+    "decode_command",
+    "decode_desired",
+    "decode_fired",
+    "decode_infer",
+    "decode_metrics",
+    "decode_reported",
+    "decode_status",
+    "encode",
+]
+
+_DECODERS: dict[type[Message], Callable[[bytes], Message]] = {
+    Status: decode_status,
+    Infer: decode_infer,
+    Fired: decode_fired,
+    Metrics: decode_metrics,
+    Desired: decode_desired,
+    Reported: decode_reported,
+    Command: decode_command,
+    Answer: decode_answer,
+}
+
+
+def encode(message: Message) -> bytes:
+    """The message as one line of JSON.
+
+    Raises:
+        InputError: a field is out of its range, a number is not finite, or fields contradict.
+    """
+    if isinstance(message, Infer):
+        refuse_what_is_not_finite(message)
+    payload = msgspec.json.encode(message)
+    _DECODERS[type(message)](payload)  # msgspec checks ranges when it reads, not when it writes
+    return payload

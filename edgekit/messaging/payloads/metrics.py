@@ -1,0 +1,105 @@
+"""`metrics`: counts and latencies of a board and its pipelines."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from edgekit.messaging.payloads.schema import (
+    Count,
+    Message,
+    Milliseconds,
+    Part,
+    Share,
+    Text,
+    decode,
+)
+
+PipelineState = Literal["running", "backing-off", "stalled", "ended", "failed"]
+ClockState = Literal["synchronised", "unsynchronised", "behind"]
+_NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Percentiles(Part, frozen=True, kw_only=True):
+    """Milliseconds that half, 95 and 99 of a hundred stayed within."""
+
+    p50: Milliseconds
+    p95: Milliseconds
+    p99: Milliseconds
+
+
+class PipelineMetrics(Part, frozen=True, kw_only=True):
+    """One pipeline since the daemon started."""
+
+    taken: Count
+    skipped: Count
+    refused: Count
+    predictions: Count
+    queue: Count
+    """How many samples wait now."""
+    state: PipelineState | None = None
+    restarts: Count = 0
+    lost: Count = 0
+    """Events that a sink could not take."""
+    ms: Percentiles | None = None
+    """From capture until the prediction was ready; absent until there was one."""
+    age: Percentiles | None = None
+    """From capture until work on the sample began; absent until there was one."""
+
+
+class MqttMetrics(Part, frozen=True, kw_only=True):
+    """The link to the broker since the daemon started."""
+
+    sent: Count
+    acknowledged: Count
+    dropped: Count
+
+
+class OutboxMetrics(Part, frozen=True, kw_only=True):
+    """What is kept on disk for the broker: now, then since the daemon started."""
+
+    waiting: Count
+    bytes: Count
+    stored: Count = 0
+    dropped: Count = 0
+    """For want of room."""
+    expired: Count = 0
+    backfilled: Count = 0
+    """Sent later than they were made."""
+
+
+class BoardMetrics(Part, frozen=True, kw_only=True):
+    """The board itself, now; what it cannot tell is absent."""
+
+    temperature_c: float | None = None
+    """Of the processor."""
+    throttled: tuple[Text, ...] = ()
+    """What holds it back, a word each: `under-voltage`, `throttled`, ..."""
+    rate_factor: Share | None = None
+    """What share of their frame rates the pipelines may use: 1 where nothing holds them back."""
+    disk_free_mb: _NotNegative | None = None
+    """Where the state directory is."""
+    clock: ClockState | None = None
+    cpu_percent: _NotNegative | None = None
+    """Of one core, by the daemon and its children."""
+    memory_mb: _NotNegative | None = None
+    """Held by the daemon and its children."""
+
+
+class Metrics(Message, frozen=True, kw_only=True):
+    """Counts and latencies of the board."""
+
+    boot: Text
+    uptime_s: Annotated[float, msgspec.Meta(ge=0)]
+    pipelines: dict[Text, PipelineMetrics]
+    mqtt: MqttMetrics
+    outbox: OutboxMetrics | None = None
+    board: BoardMetrics | None = None
+
+
+def decode_metrics(payload: bytes) -> Metrics:
+    """Reads a `metrics` payload.
+
+    Raises:
+        InputError: not JSON, another version, or a missing or wrong field.
+    """
+    return decode(payload, Metrics, "metrics")
