@@ -145,7 +145,7 @@ class App:
                 "pipeline %s: %d samples, %d skipped, %d refused, %d predictions, %d lost",
                 runner.name,
                 counts.taken,
-                runner.skipped,
+                runner.counts.skipped,
                 counts.refused,
                 counts.predictions,
                 counts.lost,
@@ -166,7 +166,7 @@ def _metrics(runner: PipelineRunner) -> PipelineMetrics:
         percentiles = Percentiles(p50=p50, p95=p95, p99=p99)
     return PipelineMetrics(
         taken=runner.counts.taken,
-        skipped=runner.skipped,
+        skipped=runner.counts.skipped,
         refused=runner.counts.refused,
         predictions=runner.counts.predictions,
         queue=runner.waiting,

@@ -18,7 +18,7 @@ from edgekit.messaging.payloads import Status, Versions
 from edgekit.messaging.topics import Topics
 from edgekit.pipeline.capture.source import CaptureSource
 from edgekit.pipeline.parts import Sample, Sink, Source, Stage
-from edgekit.pipeline.runner import PipelineRunner
+from edgekit.pipeline.runner import PipelineRunner, Stages
 from edgekit.pipeline.sinks.jsonl import JsonlSink as JsonlWriter
 from edgekit.pipeline.sinks.mqtt import MqttSink as MqttPublisher
 from edgekit.pipeline.sources.csv import CsvSource as CsvReader
@@ -77,7 +77,7 @@ def make_runner(
     return PipelineRunner(
         name,
         source=_source(name, pipeline.source, manifest),
-        stages=stages,
+        stages=Stages(samples=stages),
         session=session,
         sinks=[_sink(sink, link, topics) for sink in pipeline.sinks],
         boot=boot,

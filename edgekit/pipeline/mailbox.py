@@ -6,38 +6,38 @@ from typing import Literal
 
 from edgekit.pipeline.parts import Sample
 
+Policy = Literal["newest", "every"]
+
 
 class Mailbox:
     """Hands samples from the source's thread to the worker's.
 
     With the policy `newest` there is room for one: a newer sample takes its place, so latency
     never grows with load. With `every` the source waits while `capacity` samples do.
-
-    Attributes:
-        skipped: how many samples a newer one replaced.
     """
 
-    def __init__(self, policy: Literal["newest", "every"], *, capacity: int = 2) -> None:
+    def __init__(self, policy: Policy, *, capacity: int = 2) -> None:
         self._capacity = 1 if policy == "newest" else capacity
         self._replaces = policy == "newest"
         self._samples: deque[Sample] = deque()
         self._changed = Condition()
         self._closed = False
-        self.skipped = 0
 
-    def put(self, sample: Sample) -> None:
-        """Leaves a sample; once closed, lets it go."""
+    def put(self, sample: Sample) -> int:
+        """Leaves a sample, or lets it go once closed; gives how many it took the place of."""
+        replaced = 0
         with self._changed:
             if self._replaces and self._samples and not self._closed:
                 self._samples.popleft().release()
-                self.skipped += 1
+                replaced = 1
             while len(self._samples) >= self._capacity and not self._closed:
                 self._changed.wait()
             if self._closed:
                 sample.release()
-                return
-            self._samples.append(sample)
+            else:
+                self._samples.append(sample)
             self._changed.notify_all()
+            return replaced
 
     def take(self) -> Sample | None:
         """The next sample, when there is one; `None` when there will be no more."""

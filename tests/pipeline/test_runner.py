@@ -9,7 +9,7 @@ import pytest
 from edgekit.bundle import WindowRule
 from edgekit.messaging.payloads import decode_infer
 from edgekit.pipeline.parts import Refusal, Sample
-from edgekit.pipeline.runner import PipelineRunner
+from edgekit.pipeline.runner import PipelineRunner, Stages
 from edgekit.pipeline.sinks.jsonl import JsonlSink
 from edgekit.pipeline.sinks.memory import MemorySink
 from edgekit.pipeline.sources.csv import CsvSource
@@ -30,7 +30,7 @@ def runner(session: Session, items: list[Sample | Refusal], sink: MemorySink) ->
     return PipelineRunner(
         "pump",
         source=ReplaySource(items),
-        stages=[Window(rule)],
+        stages=Stages(samples=[Window(rule)]),
         session=session,
         sinks=[sink],
         boot="b",
@@ -79,7 +79,12 @@ def test_a_csv_file_becomes_lines_of_valid_messages(tmp_path: Path, session: Ses
     rule = WindowRule(length=4, hop=4, columns=("a", "b"))
     with JsonlSink(tmp_path / "out.jsonl") as sink:
         PipelineRunner(
-            "pump", source=source, stages=[Window(rule)], session=session, sinks=[sink], boot="b"
+            "pump",
+            source=source,
+            stages=Stages(samples=[Window(rule)]),
+            session=session,
+            sinks=[sink],
+            boot="b",
         ).run()
     lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
     messages = [decode_infer(line) for line in lines]
