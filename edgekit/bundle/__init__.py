@@ -1,5 +1,6 @@
 """The bundle: the folder that `edgekit compress` makes and a board runs."""
 
+from edgekit.bundle.artifact import MAIN, Artifact
 from edgekit.bundle.manifest import (
     SCHEMA,
     FileEntry,
@@ -13,6 +14,7 @@ from edgekit.bundle.manifest import (
     Quantization,
     Requirements,
     Thresholds,
+    Variant,
     WindowRule,
     decode_manifest,
     encode_manifest,
@@ -22,7 +24,9 @@ from edgekit.bundle.reading import Bundle, open_bundle
 from edgekit.bundle.writing import archive_bytes, check_free, travels_bytes, write_bundle
 
 __all__ = [
+    "MAIN",
     "SCHEMA",
+    "Artifact",
     "Bundle",
     "FileEntry",
     "GoldenRule",
@@ -36,6 +40,7 @@ __all__ = [
     "Quantization",
     "Requirements",
     "Thresholds",
+    "Variant",
     "WindowRule",
     "archive_bytes",
     "check_free",

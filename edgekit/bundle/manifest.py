@@ -24,6 +24,8 @@ Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Dimension = Annotated[int, msgspec.Meta(ge=1, le=2**31)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+VariantName = Annotated[str, msgspec.Meta(pattern=r"\A(?!main\Z)[a-z0-9][a-z0-9_-]{0,31}\Z")]
+"""`main` is what the files of `models` are called, and the dot parts names in `golden.npz`."""
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -144,6 +146,23 @@ class Provenance(_Part, frozen=True, kw_only=True):
     tools: dict[str, str] = {}
 
 
+class Variant(_Part, frozen=True, kw_only=True):
+    """The same model in another form, which may be the faster one on some boards.
+
+    It answers the same question about the same samples: a board with `engine = "auto"` times it
+    beside `models`, and holds it to golden outputs of its own.
+    """
+
+    name: VariantName
+    engine: EngineName
+    file: str
+    input: InputSpec | None = None
+    """Where it takes another tensor than the bundle says."""
+    output: OutputSpec | None = None
+    """Where it gives another."""
+    measured: Measured | None = None
+
+
 class Manifest(_Part, frozen=True, kw_only=True):
     """A bundle's `manifest.json`."""
 
@@ -164,6 +183,8 @@ class Manifest(_Part, frozen=True, kw_only=True):
     requires: Requirements = Requirements()
     measured: Measurements | None = None
     provenance: Provenance = Provenance()
+    variants: tuple[Variant, ...] = ()
+    """Written only where there are some, so that an older edgekit reads a bundle without."""
 
 
 def decode_manifest(data: bytes, *, where: str) -> Manifest:
@@ -193,7 +214,10 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest as indented JSON, ready to write."""
-    encoded = msgspec.json.encode(manifest)
+    document = msgspec.to_builtins(manifest)
+    if not manifest.variants:
+        del document["variants"]
+    encoded = msgspec.json.encode(document)
     return msgspec.json.format(encoded, indent=2) + b"\n"
 
 
@@ -204,7 +228,12 @@ class _SchemaOnly(msgspec.Struct):
 def _contradictions(manifest: Manifest) -> list[str]:
     """What is wrong between fields that are each right."""
     mistakes = []
-    named = [*manifest.models.values(), manifest.labels, manifest.golden]
+    named = [
+        *manifest.models.values(),
+        *(variant.file for variant in manifest.variants),
+        manifest.labels,
+        manifest.golden,
+    ]
     mistakes += [
         f"names the file {name!r} but does not list it under files"
         for name in named
@@ -218,26 +247,55 @@ def _contradictions(manifest: Manifest) -> list[str]:
             mistakes.append(f"the file {name!r} leaves the bundle's folder")
         elif name in ("manifest.json", "report.html"):
             mistakes.append(f"{name} may not list itself or the report under files")
-    spec = manifest.input
+    mistakes += _unusable(manifest.input, "input")
+    if manifest.task == "anomaly" and manifest.thresholds is None:
+        mistakes.append("an anomaly bundle needs thresholds")
+    kinds = _KINDS[manifest.task]
+    if manifest.output.kind not in kinds:
+        mistakes.append(f"task {manifest.task} cannot have the output kind {manifest.output.kind}")
+    seen: set[tuple[str, EngineName]] = set()
+    for variant in manifest.variants:
+        where = f"the variant {variant.name} for {variant.engine}"
+        if (variant.name, variant.engine) in seen:
+            mistakes.append(f"{where} is there twice")
+        seen.add((variant.name, variant.engine))
+        if variant.output is not None and variant.output.kind not in kinds:
+            mistakes.append(f"{where} cannot have the output kind {variant.output.kind}")
+        if variant.input is not None:
+            mistakes += _unusable(variant.input, f"{where}: input")
+            if _sample(variant.input) != _sample(manifest.input):
+                mistakes.append(f"{where} is made of other samples than the bundle's input")
+    return mistakes
+
+
+_KINDS: dict[Task, tuple[OutputKind, ...]] = {
+    "classification": ("scores", "logits"),
+    "anomaly": ("score", "reconstruction"),
+    "raw": ("raw",),
+}
+
+
+def _unusable(spec: InputSpec, where: str) -> list[str]:
+    """What is wrong with how samples become a tensor."""
+    mistakes = []
     if spec.picture is not None and spec.window is not None:
-        mistakes.append("input has both a picture and a window rule")
+        mistakes.append(f"{where} has both a picture and a window rule")
     if spec.picture is not None and spec.picture.tensor_shape() != spec.shape:
         given = list(spec.picture.tensor_shape())
-        mistakes.append(f"the picture rule gives {given}, input takes {list(spec.shape)}")
+        mistakes.append(f"the picture rule gives {given}, {where} takes {list(spec.shape)}")
     if spec.window is not None:
         values = spec.window.length * len(spec.window.columns)
         if values != _product(spec.shape):
-            mistakes.append(f"a window holds {values} readings, input takes {list(spec.shape)}")
-    if manifest.task == "anomaly" and manifest.thresholds is None:
-        mistakes.append("an anomaly bundle needs thresholds")
-    wanted = {
-        "classification": ("scores", "logits"),
-        "anomaly": ("score", "reconstruction"),
-        "raw": ("raw",),
-    }
-    if manifest.output.kind not in wanted[manifest.task]:
-        mistakes.append(f"task {manifest.task} cannot have the output kind {manifest.output.kind}")
+            mistakes.append(f"a window holds {values} readings, {where} takes {list(spec.shape)}")
     return mistakes
+
+
+def _sample(spec: InputSpec) -> object:
+    """What a source has to give, whatever tensor becomes of it."""
+    if spec.picture is None:
+        return spec.window or _product(spec.shape)
+    rule = spec.picture
+    return (rule.height, rule.width, rule.fit, rule.resize_shorter, rule.pad)
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.bundle.artifact import MAIN, Artifact, artifacts_of
 from edgekit.bundle.manifest import EngineName, FileEntry, Manifest, decode_manifest
 from edgekit.errors import BundleError
 
@@ -46,6 +47,25 @@ class Bundle:
             raise BundleError(f"{self.path}: has no model for {engine}")
         return self.path / name
 
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Every model file: those of `models` in the manifest's order, then the variants."""
+        return artifacts_of(self.path, self.manifest)
+
+    def artifact(self, engine: EngineName | None = None, variant: str = MAIN) -> Artifact:
+        """The file of a variant that an engine runs; by default the first that is named.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
+        for artifact in self.artifacts():
+            if artifact.variant == variant and engine in (None, artifact.engine):
+                return artifact
+        wanted = "model" if variant == MAIN else f"variant {variant}"
+        has = ", ".join(artifact.label for artifact in self.artifacts())
+        raise BundleError(
+            f"{self.path}: has no {wanted} for {engine or 'any engine'}; it has {has}"
+        )
+
     def labels(self) -> tuple[str, ...]:
         """One label a class, in class order; empty where the bundle names none."""
         if self.manifest.labels is None:
@@ -57,7 +77,7 @@ class Bundle:
             raise BundleError(f"{self.path / self.manifest.labels}: not UTF-8: {error}") from error
 
     def golden(self) -> dict[str, npt.NDArray[np.generic]]:
-        """The golden vectors: `inputs` and, by engine or `fp32`, `outputs_...` of each input."""
+        """The golden vectors: `inputs`, and the outputs by `fp32`, engine or variant and engine."""
         if self.manifest.golden is None:
             return {}
         path = self.path / self.manifest.golden
