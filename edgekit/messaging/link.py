@@ -1,9 +1,7 @@
 """The link to the broker: one thread that connects, keeps trying, and hands messages over."""
 
 import contextlib
-import itertools
 import logging
-import random
 import select
 import socket
 import ssl
@@ -14,32 +12,26 @@ from types import TracebackType
 from typing import Self
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import LogLevel
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edgekit.errors import ConfigError
+from edgekit.messaging.backoff import jittered_backoff
+from edgekit.messaging.client import connect, new_client, publish
+from edgekit.messaging.incoming import Handler, Incoming, Received
 from edgekit.messaging.outgoing import LinkCounts, Outgoing, Publication
 from edgekit.messaging.payloads import Status, encode
-from edgekit.messaging.refusals import Complaints, why_refused, why_unreachable
+from edgekit.messaging.refusals import Complaints, why_cut, why_refused, why_unreachable
 from edgekit.messaging.settings import MqttSettings
 from edgekit.messaging.topics import Topics
 
-__all__ = ["LinkCounts", "MqttLink", "MqttSettings", "jittered_backoff"]
+__all__ = ["LinkCounts", "MqttLink", "MqttSettings", "Received", "jittered_backoff"]
 
 log = logging.getLogger(__name__)
 
 _ANSWER_TIMEOUT_S = 10.0
 _IN_FLIGHT = 20
-
-
-def jittered_backoff(first_s: float = 1.0, longest_s: float = 60.0) -> Iterator[float]:
-    """Seconds to wait before each next attempt: doubling, and half of each left to chance.
-
-    The chance keeps a fleet whose broker restarted from coming back all at once.
-    """
-    for attempt in itertools.count():
-        ceiling = min(longest_s, first_s * 2 ** min(attempt, 16))
-        yield ceiling * random.uniform(0.5, 1.0)
 
 
 class MqttLink:
@@ -77,7 +69,7 @@ class MqttLink:
             backoff: gives the seconds to wait before each attempt after a failure.
 
         Raises:
-            ConfigError: the `ca` file cannot be used.
+            ConfigError: the `ca`, `certificate` or `key` file cannot be used.
         """
         self._settings = settings
         self._topics = topics
@@ -86,14 +78,19 @@ class MqttLink:
         self._tls = settings.tls_context()
         self._client_id = settings.client_id or f"edgekit-{topics.fleet}-{topics.device}"
         self._outgoing = Outgoing(settings.max_queued)
+        self._incoming = Incoming(log, max_payload_bytes=settings.max_received_bytes)
         self._changed = threading.Condition()  # guards all that follows, and _outgoing
         self._connected = False
         self._window = _IN_FLIGHT
         self._announcement: Publication | None = None
         self._announcements_in_flight: set[int] = set()
         self._close_by: float | None = None
+        self._greeters: list[Callable[[], None]] = []
+        self._must_greet = False
+        self._last_error = ""
         self._trouble = Complaints(log)
         self._refusals = Complaints(log)
+        self._mishaps = Complaints(log)
         self._alarm: socket.socket | None = None  # a byte written here ends the thread's wait
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
 
@@ -120,7 +117,15 @@ class MqttLink:
         """Whether the broker has accepted us and the connection still stands."""
         return self._connected
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        correlation_data: bytes | None = None,
+    ) -> bool:
         """Queues a message; from any thread, and at once, whether or not a broker is there.
 
         Args:
@@ -128,6 +133,7 @@ class MqttLink:
             payload: the bytes.
             qos: 0 or 1.
             retain: whether the broker keeps it for later subscribers.
+            correlation_data: which question this answers; left out with MQTT 3.1.1.
 
         Returns:
             Whether it was taken; not once the link is closing, nor while `max_queued` messages
@@ -141,9 +147,43 @@ class MqttLink:
         with self._changed:
             if self._close_by is not None:
                 return False
-            taken = self._outgoing.add(Publication(topic, payload, qos, retain))
+            taken = self._outgoing.add(Publication(topic, payload, qos, retain, correlation_data))
         self._wake()
         return taken
+
+    def subscribe(self, topic_filter: str, handler: Handler, *, qos: int = 1) -> None:
+        """Has a handler called with every message of some topics, on this and all connections.
+
+        From any thread, before or after the start. Handlers run on the link's thread and must not
+        block; what one raises is logged and ends nothing. What the broker has retained comes at
+        every connect, and again to all handlers of a filter where one joins them.
+
+        Args:
+            topic_filter: which topics, with `+` and `#` as MQTT has them.
+            handler: takes each message.
+            qos: at which the broker sends at most: 0 or 1.
+
+        Raises:
+            ValueError: a filter or a QoS that cannot be.
+        """
+        self._incoming.add(topic_filter, handler, qos)
+        self._wake()
+
+    def unsubscribe(self, topic_filter: str, handler: Handler | None = None) -> None:
+        """Ends what `subscribe` began: for one handler of the filter, or for all."""
+        self._incoming.remove(topic_filter, handler)
+        self._wake()
+
+    def on_connect(self, handler: Callable[[], None]) -> None:
+        """Has a handler called on the link's thread after each connect, the status being out.
+
+        It is for publishing again what a broker may have lost. Where the connection stands
+        already, the handlers are called at once: all of them.
+        """
+        with self._changed:
+            self._greeters.append(handler)
+            self._must_greet = True
+        self._wake()
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Waits until the broker has accepted us; says whether it has."""
@@ -202,7 +242,7 @@ class MqttLink:
         client = self._new_client()
         before = self._trouble.count
         try:
-            client.connect(settings.host, settings.effective_port, settings.keepalive_s)
+            connect(client, settings)
             self._serve(client, bell)
         except (OSError, UnicodeError) as error:
             ca = str(settings.ca) if settings.ca else None
@@ -223,20 +263,22 @@ class MqttLink:
         return was_connected
 
     def _new_client(self) -> Client:
-        settings = self._settings
-        version = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
-        client = Client(
-            CallbackAPIVersion.VERSION2, self._client_id, protocol=version[settings.version]
-        )
-        client.max_inflight_messages_set(0)  # the window is ours to keep
-        client.username_pw_set(settings.username, settings.password)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        will = encode(self._status.offline("the connection was lost"))
-        client.will_set(self._topics.status, will, qos=1, retain=True)
+        try:
+            self._tls = self._settings.tls_context()  # its files may be new
+        except ConfigError as error:
+            self._mishaps.make("tls", f"{error}; going on with the files as they were")
+        offline = self._status.offline("the connection was lost")
+        will = Publication(self._topics.status, encode(offline), retain=True)
+        client = new_client(self._settings, self._client_id, self._tls, will=will)
+        self._last_error = ""
+        client.on_log = self._on_log
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
+        client.on_message = lambda _client, _data, message: self._incoming.receive(message)
+        client.on_subscribe = lambda _client, _data, packet_id, codes, _more: (
+            self._incoming.answered(packet_id, codes)
+        )
         return client
 
     def _serve(self, client: Client, bell: socket.socket) -> None:
@@ -248,6 +290,7 @@ class MqttLink:
             if not self._connected and time.monotonic() > answer_by:
                 raise TimeoutError
             self._hand_over(client)
+            self._greet()
             wanted = select.POLLIN | (select.POLLOUT if client.want_write() else 0)
             events.register(connection.fileno(), wanted)
             decrypted = isinstance(connection, ssl.SSLSocket) and connection.pending()
@@ -275,6 +318,8 @@ class MqttLink:
 
     def _hand_over(self, client: Client) -> None:
         with self._changed:
+            if self._connected:
+                self._incoming.tell(client)  # before what was published after it was wished for
             while self._connected and not client.want_write():
                 if len(self._announcements_in_flight) + self._outgoing.in_flight >= self._window:
                     return
@@ -282,12 +327,28 @@ class MqttLink:
                 item = announcement or self._outgoing.take()
                 if item is None:
                     return
-                sent = client.publish(item.topic, item.payload, item.qos, item.retain)
+                packet_id = publish(client, self._settings, item)
                 if announcement is not None:
-                    self._announcements_in_flight.add(sent.mid)
+                    self._announcements_in_flight.add(packet_id)
                 else:
-                    self._outgoing.handed_over(item, sent.mid)
+                    self._outgoing.handed_over(item, packet_id)
                 self._changed.notify_all()
+
+    def _greet(self) -> None:
+        with self._changed:
+            if not (self._must_greet and self._connected) or self._announcement is not None:
+                return
+            self._must_greet = False
+            greeters = list(self._greeters)
+        for greeter in greeters:
+            try:
+                greeter()
+            except Exception as error:
+                self._mishaps.make(f"greeter {greeter}", "a bug at connecting", error=error)
+
+    def _on_log(self, client: Client, _: object, level: int, text: str) -> None:
+        if level == LogLevel.MQTT_LOG_ERR:
+            self._last_error = text
 
     def _on_connect(
         self,
@@ -303,6 +364,9 @@ class MqttLink:
         with self._changed:
             self._connected = True
             self._window = min(_IN_FLIGHT, getattr(more, "ReceiveMaximum", _IN_FLIGHT))
+            numbers = getattr(more, "SubscriptionIdentifierAvailable", 1)
+            self._incoming.connected(uses_numbers=more is not None and bool(numbers))
+            self._must_greet = self._close_by is None
             if self._close_by is None:
                 self._announce(self._status)
             self._changed.notify_all()
@@ -343,13 +407,19 @@ class MqttLink:
         self._trouble.make(reason, text)
 
     def _why_lost(self) -> str:
+        if (about_us := why_cut(self._last_error)) is not None:
+            return about_us
         return (
             "the connection was lost; where this repeats, another program may be using the "
             f"client id {self._client_id}"
         )
 
     def _why_never_answered(self) -> str:
+        if (about_us := why_cut(self._last_error)) is not None:
+            return about_us
         hints = [] if self._settings.encrypted else ["does it expect TLS?"]
+        if self._settings.encrypted and self._settings.certificate is None:
+            hints += ["does it ask for a certificate?"]
         hints += ["does it speak MQTT 3.1.1 only?"] if self._settings.version == "5" else []
         return " ".join(["it closed the connection unanswered;", *hints, "see its log"])
 

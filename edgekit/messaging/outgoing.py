@@ -9,12 +9,22 @@ _MOST_LOSSES = 5
 
 @dataclass(frozen=True)
 class Publication:
-    """One message to a topic; `losses` counts the connections that ended with it in flight."""
+    """One message to a topic.
+
+    Attributes:
+        topic: where to.
+        payload: the bytes.
+        qos: 0 or 1.
+        retain: whether the broker keeps it for later subscribers.
+        correlation_data: which question it answers; MQTT 5 only.
+        losses: how many connections ended with it in flight.
+    """
 
     topic: str
     payload: bytes
     qos: int = 1
     retain: bool = False
+    correlation_data: bytes | None = None
     losses: int = 0
 
 

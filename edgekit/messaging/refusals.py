@@ -37,7 +37,7 @@ def why_unreachable(error: Exception, *, tls: bool, ca: str | None) -> str:
             return f"its certificate is not trusted: {error.verify_message}; check {trusted}"
         case ssl.SSLError():
             reason = (getattr(error, "reason", None) or str(error)).replace("_", " ").lower()
-            return f"TLS failed: {reason}; is this the broker's TLS port?"
+            return f"TLS failed: {reason}; {_tls_advice(reason)}"
         case ConnectionRefusedError():
             return "nothing listens there; start the broker, or correct the host and port"
         case socket.gaierror() | UnicodeError():
@@ -49,6 +49,32 @@ def why_unreachable(error: Exception, *, tls: bool, ca: str | None) -> str:
             return f"it closed the connection at once; {hint}"
         case _:
             return f"{error}; check the host, the port and the network"
+
+
+def why_cut(trouble: str) -> str | None:
+    """What a broken connection's last error says of our certificate, where it is about that."""
+    text = trouble.replace("_", " ").lower()
+    if not any(word in text for word in _ABOUT_OUR_CERTIFICATE):
+        return None
+    reason = text.partition("]")[0].rpartition("ssl: ")[2].strip()
+    return f"TLS failed: {reason}; {_tls_advice(reason)}"
+
+
+_ABOUT_OUR_CERTIFICATE = {
+    "certificate required": "the broker asks for a certificate: set certificate and key",
+    "unknown ca": "the broker does not trust our certificate; who signed it?",
+    "certificate expired": "our certificate has expired, or a clock is wrong; renew it",
+    "certificate revoked": "our certificate was revoked; get a new one",
+    "bad certificate": "the broker does not take our certificate; look at its log",
+    "certificate unknown": "the broker does not take our certificate; look at its log",
+}
+
+
+def _tls_advice(reason: str) -> str:
+    for word, advice in _ABOUT_OUR_CERTIFICATE.items():
+        if word in reason:
+            return advice
+    return "is this the broker's TLS port?"
 
 
 def why_refused(code: int, name: str) -> str:
@@ -77,8 +103,8 @@ class Complaints:
         self._clock_s = clock_s
         self._logged_at_s: dict[str, float] = {}
 
-    def make(self, reason: str, text: str) -> None:
-        """Logs the text, unless it was said of this reason not long ago."""
+    def make(self, reason: str, text: str, *, error: BaseException | None = None) -> None:
+        """Logs the text (and an error's traceback), unless it was said not long ago."""
         self.count += 1
         now = self._clock_s()
         if now - self._logged_at_s.get(reason, now - _REPEAT_AFTER_S) < _REPEAT_AFTER_S:
@@ -86,7 +112,7 @@ class Complaints:
         if len(self._logged_at_s) >= _MOST_REASONS:
             self._logged_at_s.clear()
         self._logged_at_s[reason] = now
-        self._log.warning("%s", text)
+        self._log.warning("%s", text, exc_info=error)
 
     def all_well(self) -> None:
         """Forgets what was said, so that the next complaint is logged at once."""

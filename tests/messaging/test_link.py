@@ -1,7 +1,5 @@
 """The link, against a real mosquitto with TLS and passwords on."""
 
-import itertools
-import logging
 import os
 import signal
 import socket
@@ -9,91 +7,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from edgekit.errors import ConfigError
-from edgekit.messaging.link import LinkCounts, MqttLink, MqttSettings, jittered_backoff
-from edgekit.messaging.payloads import Status, Versions, decode_status, encode
-from edgekit.messaging.topics import Topics
-from tests.broker import PATIENCE_S, Listener, listening, settings_for
-from tools.private_broker import PrivateBroker, make_authority
-
-TOPICS = Topics("lab", "board")
-STATUS = Status(
-    state="online",
-    boot="b",
-    versions=Versions(edgekit="1", python="3", onnxruntime="1"),
-    pipelines=("door",),
+from edgekit.messaging.link import LinkCounts, MqttLink, MqttSettings
+from edgekit.messaging.payloads import decode_status, encode
+from tests.broker import PATIENCE_S, listening, settings_for
+from tests.messaging.linking import (
+    STATUS,
+    TOPICS,
+    Counted,
+    Said,
+    make_link,
+    next_payloads,
+    next_status,
 )
-
-
-def _quick() -> Iterator[float]:
-    return itertools.repeat(0.02)
-
-
-def _link(settings: MqttSettings) -> MqttLink:
-    return MqttLink(settings, TOPICS, STATUS, backoff=_quick)
-
-
-def _payloads(listener: Listener, count: int, topic: str) -> list[bytes]:
-    """The next messages of a topic; others are passed over."""
-    got: list[bytes] = []
-    while len(got) < count:
-        heard = listener.next()
-        if heard.topic == topic:
-            got.append(heard.payload)
-    return got
-
-
-def _next_status(listener: Listener) -> Status:
-    return decode_status(_payloads(listener, 1, TOPICS.status)[0])
-
-
-class _Said(logging.Handler):
-    """Keeps what the link logs, and wakes whoever waits for so many lines."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.lines: list[str] = []
-        self._more = threading.Condition()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with self._more:
-            self.lines.append(record.getMessage())
-            self._more.notify_all()
-
-    def first(self) -> str:
-        with self._more:
-            assert self._more.wait_for(lambda: self.lines, PATIENCE_S), "nothing was logged"
-            return self.lines[0]
-
-
-@pytest.fixture
-def said() -> Iterator[_Said]:
-    handler = _Said()
-    logger = logging.getLogger("edgekit.messaging.link")
-    logger.addHandler(handler)
-    yield handler
-    logger.removeHandler(handler)
-
-
-class _Counted:
-    """A back-off that says when the n-th attempt has failed."""
-
-    def __init__(self, attempts: int) -> None:
-        self.reached = threading.Event()
-        self._attempts = attempts
-
-    def __call__(self) -> Iterator[float]:
-        for attempt in itertools.count(1):
-            if attempt == self._attempts:
-                self.reached.set()
-            yield 0.01
+from tools.private_broker import PrivateBroker
 
 
 @pytest.mark.broker
@@ -102,11 +32,11 @@ def test_messages_arrive_in_order_and_are_counted(
     broker: PrivateBroker, version: Literal["5", "3.1.1"]
 ) -> None:
     topic = TOPICS.infer("door")
-    with listening(broker) as listener, _link(settings_for(broker, version=version)) as link:
+    with listening(broker) as listener, make_link(settings_for(broker, version=version)) as link:
         assert link.wait_connected(PATIENCE_S)
         for number in range(200):
             assert link.publish(topic, b"%d" % number)
-        assert _payloads(listener, 200, topic) == [b"%d" % number for number in range(200)]
+        assert next_payloads(listener, 200, topic) == [b"%d" % number for number in range(200)]
         assert link.wait_until_acknowledged(PATIENCE_S)
         assert link.counts == LinkCounts(sent=200, acknowledged=200, dropped=0, waiting=0)
 
@@ -117,7 +47,7 @@ def test_what_was_queued_before_the_broker_was_there_arrives(
     broker: PrivateBroker, version: Literal["5", "3.1.1"]
 ) -> None:
     broker.stop()
-    tried = _Counted(3)
+    tried = Counted(3)
     link = MqttLink(settings_for(broker, version=version), TOPICS, STATUS, backoff=tried)
     with link:
         for number in range(50):
@@ -137,16 +67,16 @@ def test_what_was_queued_before_the_broker_was_there_arrives(
 
 @pytest.mark.broker
 def test_qos_0_is_sent_and_counted_too(broker: PrivateBroker) -> None:
-    with listening(broker) as listener, _link(settings_for(broker)) as link:
+    with listening(broker) as listener, make_link(settings_for(broker)) as link:
         link.publish("edgekit/zero", b"0", qos=0)
-        assert _payloads(listener, 1, "edgekit/zero") == [b"0"]
+        assert next_payloads(listener, 1, "edgekit/zero") == [b"0"]
         assert link.wait_until_acknowledged(PATIENCE_S)
         assert link.counts.acknowledged == 1
 
 
 @pytest.mark.broker
 def test_many_threads_may_publish_at_once(broker: PrivateBroker) -> None:
-    with listening(broker) as listener, _link(settings_for(broker)) as link:
+    with listening(broker) as listener, make_link(settings_for(broker)) as link:
 
         def publish(name: int) -> None:
             for number in range(50):
@@ -172,7 +102,7 @@ def test_many_threads_may_publish_at_once(broker: PrivateBroker) -> None:
 def test_a_broker_that_restarts_hears_the_status_again_and_loses_nothing(
     broker: PrivateBroker, version: Literal["5", "3.1.1"]
 ) -> None:
-    with _link(settings_for(broker, version=version)) as link:
+    with make_link(settings_for(broker, version=version)) as link:
         assert link.wait_connected(PATIENCE_S)
         stop_publishing = threading.Event()
         published = 0
@@ -187,94 +117,11 @@ def test_a_broker_that_restarts_hears_the_status_again_and_loses_nothing(
         broker.stop()
         broker.start()
         with listening(broker) as listener:
-            assert _next_status(listener) == STATUS
+            assert next_status(listener) == STATUS
         stop_publishing.set()
         stream.join()
         assert link.wait_until_acknowledged(PATIENCE_S)
         assert link.counts == LinkCounts(published, published, 0, 0)
-
-
-@pytest.mark.broker
-@pytest.mark.parametrize("version", ["5", "3.1.1"])
-def test_a_wrong_password_is_said_once_and_retried(
-    broker: PrivateBroker, version: Literal["5", "3.1.1"], said: _Said
-) -> None:
-    settings = replace(settings_for(broker, version=version), password="wrong")
-    tried = _Counted(4)
-    with MqttLink(settings, TOPICS, STATUS, backoff=tried) as link:
-        link.publish("edgekit/x", b"x")
-        assert tried.reached.wait(PATIENCE_S)
-        assert not link.connected
-        assert link.counts == LinkCounts(0, 0, 0, waiting=1)
-        assert said.lines == [
-            f"no MQTT broker at {settings.address}: not authorized; check the user name and "
-            "password, and the broker's access list (trying on)"
-        ]
-
-
-@pytest.mark.broker
-def test_an_authority_that_did_not_sign_the_broker_is_said(
-    broker: PrivateBroker, tmp_path: Path, said: _Said
-) -> None:
-    settings = replace(settings_for(broker), ca=make_authority(tmp_path, "other"))
-    tried = _Counted(3)
-    with MqttLink(settings, TOPICS, STATUS, backoff=tried) as link:
-        assert tried.reached.wait(PATIENCE_S)
-        assert not link.connected
-        (line,) = said.lines
-    assert "certificate is not trusted" in line
-    assert f"check {settings.ca}" in line
-
-
-@pytest.mark.broker
-def test_speaking_plainly_to_a_tls_port_is_said(broker: PrivateBroker, said: _Said) -> None:
-    with _link(replace(settings_for(broker), ca=None)):
-        assert "does it expect TLS?" in said.first()
-
-
-@pytest.mark.broker
-def test_speaking_tls_to_a_plain_port_is_said(broker: PrivateBroker, said: _Said) -> None:
-    with PrivateBroker() as plain, _link(replace(settings_for(broker), port=plain.port)):
-        assert "TLS port?" in said.first()
-
-
-def test_an_absent_broker_is_said_once(said: _Said) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        settings = MqttSettings(host="127.0.0.1", port=unused.getsockname()[1])
-        tried = _Counted(5)
-        with MqttLink(settings, TOPICS, STATUS, backoff=tried):
-            assert tried.reached.wait(PATIENCE_S)
-    assert said.lines == [
-        f"no MQTT broker at {settings.address}: nothing listens there; start the broker, or "
-        "correct the host and port (trying on)"
-    ]
-
-
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 70])
-def test_a_host_that_cannot_be_resolved_is_said_and_retried(host: str, said: _Said) -> None:
-    tried = _Counted(2)
-    with MqttLink(MqttSettings(host=host), TOPICS, STATUS, backoff=tried):
-        assert tried.reached.wait(PATIENCE_S)
-    assert "the host name cannot be resolved" in said.first()
-
-
-@pytest.mark.parametrize("noise", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x7f\xff", b"\xff"])
-@pytest.mark.parametrize("version", ["5", "3.1.1"])
-def test_what_does_not_speak_mqtt_is_tried_again(
-    noise: bytes, version: Literal["5", "3.1.1"], said: _Said
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(PATIENCE_S)
-        settings = MqttSettings("127.0.0.1", server.getsockname()[1], version)
-        with _link(settings) as link:
-            for _ in range(3):
-                connection, _address = server.accept()
-                with connection:
-                    connection.recv(1)
-                    connection.sendall(noise)
-            assert said.first().startswith(f"no MQTT broker at {settings.address}")
-            assert not link.connected
 
 
 _BOARD_PROGRAM = """
@@ -305,9 +152,9 @@ def test_a_killed_board_is_said_to_be_offline_by_its_will(
 ) -> None:
     with listening(broker) as listener:
         with _board_process(settings_for(broker, version=version)) as board:
-            assert _next_status(listener) == STATUS
+            assert next_status(listener) == STATUS
             board.kill()
-        assert _next_status(listener) == STATUS.offline("the connection was lost")
+        assert next_status(listener) == STATUS.offline("the connection was lost")
     with listening(broker) as late:
         heard = late.next()
         assert heard.retained
@@ -321,16 +168,16 @@ def test_the_will_of_a_dead_connection_never_follows_a_new_connect(
 ) -> None:
     settings = settings_for(broker, version=version)
     with listening(broker) as listener, _board_process(settings) as board:
-        assert _next_status(listener) == STATUS
+        assert next_status(listener) == STATUS
         board.send_signal(signal.SIGSTOP)  # its connection stands, as after a power cut
-        with _link(settings) as link:
+        with make_link(settings) as link:
             assert link.wait_connected(PATIENCE_S)
             board.kill()
             board.wait()
             link.publish("edgekit/mark", b"")
             assert link.wait_until_acknowledged(PATIENCE_S)
             with listening(broker, TOPICS.status) as late:
-                assert _next_status(late) == STATUS
+                assert next_status(late) == STATUS
 
 
 @pytest.mark.broker
@@ -339,17 +186,17 @@ def test_a_clean_end_says_why_after_all_else_has_arrived(
     broker: PrivateBroker, version: Literal["5", "3.1.1"]
 ) -> None:
     with listening(broker) as listener:
-        with _link(settings_for(broker, version=version)) as link:
-            assert _next_status(listener) == STATUS
+        with make_link(settings_for(broker, version=version)) as link:
+            assert next_status(listener) == STATUS
             for number in range(30):
                 link.publish("edgekit/last", b"%d" % number)
             link.close("SIGTERM")
             assert not link.publish("edgekit/last", b"too late")
-        assert len(_payloads(listener, 30, "edgekit/last")) == 30
-        assert _next_status(listener) == STATUS.offline("SIGTERM")
+        assert len(next_payloads(listener, 30, "edgekit/last")) == 30
+        assert next_status(listener) == STATUS.offline("SIGTERM")
         assert link.counts == LinkCounts(30, 30, 0, 0)
     with listening(broker) as late:
-        assert _next_status(late) == STATUS.offline("SIGTERM")  # no will came after it
+        assert next_status(late) == STATUS.offline("SIGTERM")  # no will came after it
 
 
 def _raise_key_error(connected: bool) -> None:
@@ -359,16 +206,16 @@ def _raise_key_error(connected: bool) -> None:
 @pytest.mark.broker
 def test_an_exception_in_the_block_is_the_reason(broker: PrivateBroker) -> None:
     with listening(broker) as listener:
-        link = _link(settings_for(broker))
+        link = make_link(settings_for(broker))
         with pytest.raises(KeyError), link:
             _raise_key_error(link.wait_connected(PATIENCE_S))
-        assert _next_status(listener) == STATUS
-        assert _next_status(listener) == STATUS.offline("stopped by KeyError")
+        assert next_status(listener) == STATUS
+        assert next_status(listener) == STATUS.offline("stopped by KeyError")
 
 
 @pytest.mark.broker
-def test_closing_does_not_wait_for_a_broker_that_hangs(broker: PrivateBroker, said: _Said) -> None:
-    with _link(settings_for(broker)) as link:
+def test_closing_does_not_wait_for_a_broker_that_hangs(broker: PrivateBroker, said: Said) -> None:
+    with make_link(settings_for(broker)) as link:
         assert link.wait_connected(PATIENCE_S)
         os.kill(broker.pid, signal.SIGSTOP)
         link.publish("edgekit/x", b"x")
@@ -382,21 +229,21 @@ def test_closing_does_not_wait_for_a_broker_that_hangs(broker: PrivateBroker, sa
 @pytest.mark.broker
 def test_a_goodbye_that_is_not_confirmed_leaves_it_to_the_will(broker: PrivateBroker) -> None:
     with listening(broker) as listener:
-        with _link(settings_for(broker)) as link:
-            assert _next_status(listener) == STATUS
+        with make_link(settings_for(broker)) as link:
+            assert next_status(listener) == STATUS
             os.kill(broker.pid, signal.SIGSTOP)
             link.close("SIGTERM", timeout_s=0.2)
         os.kill(broker.pid, signal.SIGCONT)
-        states = [_next_status(listener)]
+        states = [next_status(listener)]
         if states[-1].reason == "SIGTERM":  # the goodbye was in the socket already
-            states.append(_next_status(listener))
+            states.append(next_status(listener))
         assert states[-1] == STATUS.offline("the connection was lost")
 
 
 def test_closing_does_not_wait_for_a_server_that_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE_S)
-        with _link(MqttSettings("127.0.0.1", server.getsockname()[1])) as link:
+        with make_link(MqttSettings("127.0.0.1", server.getsockname()[1])) as link:
             connection, _address = server.accept()
             with connection:
                 assert connection.recv(1)
@@ -408,7 +255,7 @@ def test_closing_does_not_wait_for_a_server_that_says_nothing() -> None:
 @pytest.mark.broker
 def test_a_full_line_drops_its_oldest_and_counts_it(broker: PrivateBroker) -> None:
     broker.stop()
-    tried = _Counted(1)
+    tried = Counted(1)
     settings = settings_for(broker, max_queued=10)
     with MqttLink(settings, TOPICS, STATUS, backoff=tried) as link:
         for number in range(25):
@@ -417,52 +264,12 @@ def test_a_full_line_drops_its_oldest_and_counts_it(broker: PrivateBroker) -> No
         broker.start()
         with listening(broker) as listener:
             assert link.wait_until_acknowledged(PATIENCE_S)
-            assert _payloads(listener, 1, "edgekit/x")[0] in [b"%d" % n for n in range(15, 25)]
+            assert next_payloads(listener, 1, "edgekit/x")[0] in [b"%d" % n for n in range(15, 25)]
         assert link.counts == LinkCounts(sent=10, acknowledged=10, dropped=15, waiting=0)
 
 
-@pytest.mark.broker
-def test_a_message_that_the_broker_refuses_is_dropped_and_said_once(
-    broker: PrivateBroker, said: _Said
-) -> None:
-    with _link(settings_for(broker)) as link:
-        for _ in range(3):
-            link.publish("elsewhere/x", b"x")
-        link.publish("edgekit/x", b"x")
-        assert link.wait_until_acknowledged(PATIENCE_S)
-        assert link.counts == LinkCounts(sent=4, acknowledged=1, dropped=3, waiting=0)
-    (line,) = said.lines
-    assert "refused a message to elsewhere/x: not authorized" in line
-
-
-@pytest.mark.broker
-def test_a_second_program_with_the_same_client_id_is_said(
-    broker: PrivateBroker, said: _Said
-) -> None:
-    settings = settings_for(broker)
-    with _link(settings) as first:
-        assert first.wait_connected(PATIENCE_S)
-        with MqttLink(settings, TOPICS, STATUS) as second:
-            assert second.wait_connected(PATIENCE_S)
-            assert "another program may be using the client id edgekit-lab-board" in said.first()
-
-
 def test_what_cannot_be_published_is_a_mistake_of_the_caller() -> None:
-    link = _link(MqttSettings("127.0.0.1"))
+    link = make_link(MqttSettings("127.0.0.1"))
     for topic, qos in (("a/#", 1), ("+/a", 1), ("", 1), ("a", 2)):
         with pytest.raises(ValueError, match="cannot publish"):
             link.publish(topic, b"", qos=qos)
-
-
-def test_a_missing_authority_file_is_a_mistake_in_the_settings(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"ca: .*none\.pem"):
-        _link(MqttSettings("localhost", ca=tmp_path / "none.pem"))
-    (tmp_path / "empty.pem").write_text("")
-    with pytest.raises(ConfigError, match="no PEM certificate"):
-        _link(MqttSettings("localhost", ca=tmp_path / "empty.pem"))
-
-
-def test_back_off_doubles_to_its_ceiling_with_half_left_to_chance() -> None:
-    delays = list(itertools.islice(jittered_backoff(1.0, 60.0), 10))
-    for delay, ceiling in zip(delays, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60], strict=True):
-        assert ceiling / 2 <= delay <= ceiling
