@@ -206,7 +206,8 @@ def decode_manifest(data: bytes, *, where: str) -> Manifest:
             )
         manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise BundleError(f"{where}: not a valid manifest: {error}") from error
+        why = " ".join(str(error).split())
+        raise BundleError(f"{where}: not a valid manifest: {why}") from error
     for mistake in _contradictions(manifest):
         raise BundleError(f"{where}: {mistake}")
     return manifest

@@ -26,6 +26,7 @@ class DormantEngine:
         self._engine: Engine | None = engine
         self.name: EngineName = engine.name
         self.version: str = engine.version
+        self.provider: str = engine.provider
         self.inputs: Sequence[TensorInfo] = engine.inputs
         self.outputs: Sequence[TensorInfo] = engine.outputs
 
@@ -41,8 +42,12 @@ class DormantEngine:
 
     def sleep(self) -> None:
         """Closes the model until it is asked again."""
+        if self._engine is not None:
+            self._engine.close()
         self._engine = None
         give_memory_back()
+
+    close = sleep
 
 
 def give_memory_back() -> None:

@@ -15,6 +15,7 @@ from edgekit.errors import InputError
 from edgekit.learning.files import open_evaluation
 from edgekit.learning.specs import LOSSES
 from edgekit.runtime.engine import TensorInfo
+from edgekit.runtime.options import CPU
 
 
 class LearnedEngine:
@@ -35,6 +36,7 @@ class LearnedEngine:
 
     name: EngineName = "onnxruntime"
     version: str = ort.__version__
+    provider: str = CPU
 
     def __init__(self, folder: Path, parameters: Mapping[str, Array], *, threads: int = 1) -> None:
         session, specs, known = open_evaluation(folder, threads=threads)
@@ -76,3 +78,8 @@ class LearnedEngine:
         names = [info.name for info in self.outputs]
         found = self._session.run(names, self._feeds)
         return {name: output[:1] for name, output in zip(names, found, strict=True)}
+
+    def close(self) -> None:
+        """Gives the model's memory back."""
+        self._session = None
+        self._feeds.clear()

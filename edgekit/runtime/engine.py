@@ -9,6 +9,7 @@ from typing import Protocol
 from edgekit.array import Array
 from edgekit.bundle.manifest import EngineName, Quantization
 from edgekit.errors import InputError, UnsupportedModel
+from edgekit.runtime.options import DEFAULTS, EngineOptions
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Engine(Protocol):
         """The version of the library behind it."""
 
     @property
+    def provider(self) -> str:
+        """What computes, as the library calls it: an execution provider or a delegate."""
+
+    @property
     def inputs(self) -> Sequence[TensorInfo]:
         """What the model takes."""
 
@@ -47,6 +52,9 @@ class Engine(Protocol):
             InputError: the tensor does not fit the model.
         """
 
+    def close(self) -> None:
+        """Gives the model's memory back; it cannot run any more."""
+
 
 ENGINES: dict[EngineName, str] = {
     "onnxruntime": "edgekit.runtime.onnxruntime_engine:OnnxRuntimeEngine",
@@ -55,15 +63,27 @@ ENGINES: dict[EngineName, str] = {
 SUFFIXES: dict[str, EngineName] = {".onnx": "onnxruntime", ".tflite": "litert"}
 
 
-def open_engine(name: EngineName, path: Path, *, threads: int = 1) -> Engine:
+def open_engine(
+    name: EngineName,
+    path: Path,
+    *,
+    options: EngineOptions = DEFAULTS,
+    sha256: str | None = None,
+) -> Engine:
     """Loads a model file.
+
+    Args:
+        name: which engine.
+        path: the file.
+        options: how it is to run it.
+        sha256: of the file, where that is known.
 
     Raises:
         InputError: the file cannot be read, or the engine is not installed.
         UnsupportedModel: the file is damaged, or the engine cannot run what is in it.
     """
     module, _, kind = ENGINES[name].partition(":")
-    opened: Engine = getattr(import_module(module), kind)(path, threads=threads)
+    opened: Engine = getattr(import_module(module), kind)(path, options=options, sha256=sha256)
     return opened
 
 

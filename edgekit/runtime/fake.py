@@ -12,6 +12,7 @@ class FakeEngine:
 
     name: EngineName = "onnxruntime"
     version: str = "0"
+    provider: str = "none"
 
     def __init__(
         self, answer: Callable[[Array], dict[str, Array]], *, inputs: Sequence[TensorInfo] = ()
@@ -23,3 +24,6 @@ class FakeEngine:
     def run(self, tensor: Array) -> dict[str, Array]:
         """Gives what the function gives."""
         return self._answer(tensor)
+
+    def close(self) -> None:
+        """Has nothing to give back."""

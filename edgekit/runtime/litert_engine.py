@@ -12,6 +12,7 @@ from edgekit.array import Array
 from edgekit.bundle.manifest import EngineName, Quantization
 from edgekit.errors import InputError, UnsupportedModel
 from edgekit.runtime.engine import TensorInfo
+from edgekit.runtime.options import EngineOptions
 
 _INTERPRETERS = (
     ("ai-edge-litert", "ai_edge_litert.interpreter"),
@@ -24,7 +25,9 @@ class LiteRtEngine:
 
     Args:
         model: the file.
-        threads: how many compute.
+        threads: how many compute; for those who need no other options.
+        options: how to run it; LiteRT heeds the threads.
+        sha256: not needed.
         interpreters: packages to try, in order, each with the module of its `Interpreter`.
 
     Raises:
@@ -33,15 +36,19 @@ class LiteRtEngine:
     """
 
     name: EngineName = "litert"
+    provider = "XNNPACK"
 
     def __init__(
         self,
         model: Path,
         *,
         threads: int = 1,
+        options: EngineOptions | None = None,
+        sha256: str | None = None,
         interpreters: Sequence[tuple[str, str]] = _INTERPRETERS,
     ) -> None:
-        data = model.read_bytes()
+        threads = threads if options is None else options.threads
+        data = model.read_bytes()  # a mapped file that changes underneath would kill the process
         if data[4:8] != b"TFL3":
             raise UnsupportedModel(f"{model}: not a TFLite model: it does not say TFL3 at byte 4")
         try:
@@ -75,6 +82,10 @@ class LiteRtEngine:
             name: self._interpreter.get_tensor(index)
             for name, index in self._output_indices.items()
         }
+
+    def close(self) -> None:
+        """Gives the model's memory back."""
+        self._interpreter = None
 
     def operators(self) -> dict[str, int]:
         """How many of each operator the model has, by TFLite's names."""

@@ -1,11 +1,13 @@
 """Opens ONNX files on a board: memory and heat matter more than the last per cent of speed."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnxruntime as ort
 
 from edgekit.errors import UnsupportedModel
+from edgekit.runtime.options import CPU
 
 DTYPES = {
     "tensor(float)": "float32",
@@ -21,24 +23,43 @@ DTYPES = {
 
 
 def open_session(
-    model: Path | bytes, *, threads: int = 1, where: str | None = None
+    model: Path | bytes,
+    *,
+    threads: int = 1,
+    where: str | None = None,
+    arena: bool = False,
+    providers: Sequence[str] = (CPU,),
+    is_optimized: bool = False,
+    optimized_to: Path | None = None,
+    cache: Path | None = None,
 ) -> ort.InferenceSession:
-    """A session on the CPU without a memory arena, whose threads do not spin.
+    """A session whose threads do not spin, by default on the CPU and without a memory arena.
 
     Args:
-        model: the file, or what is in it.
+        model: the file, or what is in it; a session of bytes keeps a copy of them for good.
         threads: how many compute.
         where: what to call it in an error; by default the file.
+        arena: whether freed memory is kept for the next run.
+        providers: exactly these: nothing else is tried.
+        is_optimized: whether the file is a graph that was optimised before.
+        optimized_to: a file to write the optimised graph to.
+        cache: where TensorRT keeps the engines it builds, which takes it minutes.
 
     Raises:
-        UnsupportedModel: the model is damaged, or ONNX Runtime cannot run it.
+        UnsupportedModel: the model is damaged, or ONNX Runtime cannot run it so.
     """
     where = where or (str(model) if isinstance(model, Path) else "the model")
+    options = _options(threads, arena)
+    if is_optimized:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if optimized_to is not None:
+        options.optimized_model_filepath = str(optimized_to)
     try:
         return ort.InferenceSession(
             model if isinstance(model, bytes) else str(model),
-            _options(threads),
-            providers=["CPUExecutionProvider"],
+            options,
+            providers=[(name, _provider_options(name, cache)) for name in providers],
+            enable_fallback=0,
         )
     except Exception as error:  # onnxruntime has an unrelated class for each kind of failure
         raise UnsupportedModel(
@@ -52,11 +73,22 @@ def one_line(error: Exception) -> str:
     return " ".join(text.split())[:300] or type(error).__name__
 
 
-def _options(threads: int) -> ort.SessionOptions:
+def _options(threads: int, arena: bool) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
+    options.enable_cpu_mem_arena = arena
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def _provider_options(name: str, cache: Path | None) -> dict[str, str]:
+    if name != "TensorrtExecutionProvider" or cache is None:
+        return {}
+    return {
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": str(cache / "tensorrt"),
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": str(cache / "tensorrt"),
+    }

@@ -16,19 +16,20 @@ def check_golden(session: Session) -> int:
     Raises:
         BundleError: an output is too far from the one that was recorded for this engine.
     """
-    manifest = session.bundle.manifest
+    manifest, artifact = session.bundle.manifest, session.artifact
+    kind, quantization = artifact.output.kind, artifact.output.quantization
     golden = session.bundle.golden()
     if not golden:
         return 0
     where = session.bundle.path
-    recorded = golden.get(session.engine.name)
-    inputs = golden.get("inputs")
+    recorded = golden.get(artifact.golden_outputs)
+    inputs = golden.get(artifact.golden_inputs, golden.get("inputs"))
     if inputs is None or recorded is None or len(inputs) != len(recorded):
-        raise BundleError(f"{where}: the golden vectors have none for {session.engine.name}")
+        raise BundleError(f"{where}: the golden vectors have none for {artifact.label}")
     rule = manifest.golden_rule
     for number, (tensor, expected) in enumerate(zip(inputs, recorded, strict=True)):
         try:
-            output = session.engine.run(tensor)[manifest.output.name]
+            output = session.engine.run(tensor)[artifact.output.name]
         except EdgekitError as error:
             raise BundleError(f"{where}: golden input {number} does not run: {error}") from error
         if output.shape != expected.shape:
@@ -36,9 +37,9 @@ def check_golden(session: Session) -> int:
                 f"{where}: golden input {number} gave {list(output.shape)}, "
                 f"not {list(expected.shape)}"
             )
-        actual = dequantized(output, manifest.output.quantization)
-        wanted = dequantized(expected, manifest.output.quantization)
-        if manifest.output.kind == "logits":
+        actual = dequantized(output, quantization)
+        wanted = dequantized(expected, quantization)
+        if kind == "logits":
             actual, wanted = softmax(actual.reshape(-1)), softmax(wanted.reshape(-1))
         error_share = float(np.max(np.abs(actual - wanted) / np.maximum(1.0, np.abs(wanted))))
         if not error_share <= rule.tolerance:

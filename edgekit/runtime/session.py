@@ -1,36 +1,69 @@
 """A bundle, loaded: prepares a sample, runs the model, interprets its output, and times each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic_ns
 
+import msgspec
+
 from edgekit.array import Array
-from edgekit.bundle import Bundle, open_bundle
+from edgekit.bundle import MAIN, Artifact, Bundle, open_bundle
 from edgekit.bundle.manifest import EngineName
 from edgekit.errors import BundleError
 from edgekit.runtime.engine import Engine, open_engine
 from edgekit.runtime.interpret import interpret
+from edgekit.runtime.options import EngineOptions
 from edgekit.runtime.prediction import Prediction, Timing
 from edgekit.runtime.prepare import prepare
 
 
 class Session:
-    """Runs one bundle with one engine. Not for two threads at once.
+    """Runs one artifact of a bundle with one engine. Not for two threads at once.
+
+    Args:
+        bundle: the bundle.
+        engine: what runs it.
+        artifact: which of the bundle's files it runs; by default the engine's of `models`.
 
     Attributes:
         bundle: the bundle.
         engine: what runs it.
+        artifact: which of the bundle's files it runs, and how that is fed and read.
     """
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+    def __init__(self, bundle: Bundle, engine: Engine, artifact: Artifact | None = None) -> None:
         self.bundle = bundle
         self.engine = engine
+        self.artifact = artifact or bundle.artifact(engine.name)
         self._labels = bundle.labels()
-        self._manifest = bundle.manifest
+        self._manifest = msgspec.structs.replace(
+            bundle.manifest, input=self.artifact.input, output=self.artifact.output
+        )
         self._check_signature()
 
     @classmethod
-    def open(cls, path: Path, *, engine: EngineName | None = None, threads: int = 1) -> "Session":
-        """Opens a bundle's folder; without `engine` the first that the manifest names runs it.
+    def open(
+        cls,
+        path: Path,
+        *,
+        engine: EngineName | None = None,
+        variant: str = MAIN,
+        threads: int = 1,
+        providers: Sequence[str] = (),
+        arena: bool = False,
+        cache: Path | None = None,
+    ) -> "Session":
+        """Opens a bundle's folder.
+
+        Args:
+            path: the folder.
+            engine: what is to run it; by default the first that the manifest names.
+            variant: which form of the model; by default that of the manifest's `models`.
+            threads: how many compute.
+            providers: onnxruntime's execution providers, the most wanted first; what is not there
+                or does not work is passed over with a warning.
+            arena: whether onnxruntime keeps freed memory for the next run.
+            cache: a folder for graphs that onnxruntime optimised; without one nothing is kept.
 
         Raises:
             BundleError: the bundle must not be trusted.
@@ -38,8 +71,26 @@ class Session:
             InputError: the engine is not installed.
         """
         bundle = open_bundle(path)
-        name = next(iter(bundle.manifest.models)) if engine is None else engine
-        return cls(bundle, open_engine(name, bundle.model_path(name), threads=threads))
+        options = EngineOptions(threads, arena, tuple(providers), cache)
+        return cls.of(bundle, bundle.artifact(engine, variant), options)
+
+    @classmethod
+    def of(cls, bundle: Bundle, artifact: Artifact, options: EngineOptions) -> "Session":
+        """Opens one artifact of a verified bundle; raises as `open` does."""
+        engine = open_engine(
+            artifact.engine, artifact.path, options=options, sha256=artifact.sha256
+        )
+        return cls(bundle, engine, artifact)
+
+    def close(self) -> None:
+        """Gives the model's memory back; it cannot predict any more."""
+        self.engine.close()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def predict(self, data: Array, *, taken_at_ns: int | None = None) -> tuple[Prediction, Timing]:
         """What the model says of a sample.
