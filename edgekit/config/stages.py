@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from edgekit.config.prediction_stages import PredictionStage
 from edgekit.config.table import Table
 
 
@@ -13,4 +14,4 @@ class RateStage(Table, frozen=True, kw_only=True, tag_field="kind", tag="rate"):
     max_hz: Annotated[float, msgspec.Meta(gt=0)]
 
 
-Stage = RateStage
+Stage = RateStage | PredictionStage
