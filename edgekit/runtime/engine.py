@@ -1,8 +1,10 @@
 """What runs a model file: one small protocol, and the table of those who keep it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
@@ -85,6 +87,15 @@ def open_engine(
     module, _, kind = ENGINES[name].partition(":")
     opened: Engine = getattr(import_module(module), kind)(path, options=options, sha256=sha256)
     return opened
+
+
+def engine_versions() -> dict[str, str]:
+    """The version of each engine's library that is installed, by its package's name."""
+    found = {}
+    for package in ("onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "tflite-runtime"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def engine_for(path: Path) -> EngineName:

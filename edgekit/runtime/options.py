@@ -28,3 +28,13 @@ class EngineOptions:
 
 
 DEFAULTS = EngineOptions()
+
+
+def graphs_in(state_dir: Path) -> Path:
+    """Where a state directory keeps optimised graphs."""
+    return state_dir / "engines" / "graphs"
+
+
+def choices_in(state_dir: Path) -> Path:
+    """Where a state directory keeps which engine was chosen."""
+    return state_dir / "engines" / "choices"
