@@ -1,11 +1,7 @@
 """Reads rows of sensor readings from a CSV file, one at a time: a file may be of any size."""
 
 import csv
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,34 +9,15 @@ import numpy as np
 
 from edgekit.array import Array
 from edgekit.errors import InputError
+from edgekit.pipeline.readings import number_in
+from edgekit.pipeline.row_fields import BadRow, Row, header_of, row_of_fields
 
 if TYPE_CHECKING:
     from _csv import Reader
 
+__all__ = ["BadRow", "CsvRows", "Row", "load_rows"]
+
 _LONGEST_LINE = 1_000_000
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row.
-
-    Attributes:
-        values: float64 `[columns]`, finite, in the order that was asked for.
-        taken_at_ms: milliseconds since 1970 UTC, where a time column was named.
-        line: its line in the file; the header is line 1.
-    """
-
-    values: Array
-    taken_at_ms: int | None
-    line: int
-
-
-@dataclass(frozen=True)
-class BadRow:
-    """A row that cannot be used, and one line that says why and where."""
-
-    line: int
-    reason: str
 
 
 class CsvRows:
@@ -50,7 +27,8 @@ class CsvRows:
         path: the file, UTF-8.
         columns: which columns, in which order; by default every column whose first value is a
             number, without the time column.
-        time_column: the column with the time of a row, ISO 8601; without an offset it is UTC.
+        time_column: the column with the time of a row: ISO 8601, without an offset UTC; or
+            seconds or milliseconds since 1970.
     """
 
     def __init__(
@@ -118,13 +96,8 @@ class CsvRows:
             raise InputError(f"{self._path}: is empty; it needs a header and rows")
         if isinstance(names, BadRow):
             raise InputError(names.reason)
-        names = [name.strip() for name in names]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise InputError(f"{self._path}: has two columns named {twice[:40]!r}; rename one")
-        header = {name: position for position, name in enumerate(names)}
-        self._require_columns(header)
-        return header
+        wanted = [*(self._columns or ()), *([self._time_column] if self._time_column else [])]
+        return header_of(str(self._path), names, wanted=wanted)
 
     def _next(self, reader: "Reader") -> list[str] | BadRow | None:
         try:
@@ -132,52 +105,29 @@ class CsvRows:
         except csv.Error as error:
             return BadRow(reader.line_num, f"{self._path}:{reader.line_num}: is not CSV: {error}")
 
-    def _require_columns(self, header: dict[str, int]) -> None:
-        wanted = [*(self._columns or ()), *([self._time_column] if self._time_column else [])]
-        for name in wanted:
-            if name not in header:
-                close = get_close_matches(name, header, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(header)}"
-                hint = " ".join(hint.split())[:200]
-                raise InputError(f"{self._path}: has no column {name!r}; {hint}")
-
     def _numeric(self, header: dict[str, int], fields: list[str]) -> tuple[str, ...]:
         names = tuple(
             name
             for name, position in header.items()
             if name != self._time_column
             and position < len(fields)
-            and _number(fields[position]) is not None
+            and number_in(fields[position]) is not None
         )
         if not names:
             raise InputError(f"{self._path}: has no column of numbers in its first row")
         return names
 
     def _row(self, header: dict[str, int], line: int, fields: list[str]) -> Row | BadRow:
-        if len(fields) != len(header):
-            reason = f"has {len(fields)} fields, the header has {len(header)}"
-            return BadRow(line, f"{self._path}:{line}: {reason}")
-        if self._columns is None:
+        if self._columns is None and len(fields) == len(header):
             self._columns = self._numeric(header, fields)
-        values = np.empty(len(self._columns))
-        for position, name in enumerate(self._columns):
-            text = fields[header[name]]
-            number = _number(text)
-            if number is None or not math.isfinite(number):
-                shown = text.strip()[:40]
-                reason = f"column {name!r} is {shown!r}, not a finite number"
-                return BadRow(line, f"{self._path}:{line}: {reason}")
-            values[position] = number
-        if self._time_column is None:
-            return Row(values, None, line)
-        text = fields[header[self._time_column]]
-        taken_at_ms = _milliseconds(text)
-        if taken_at_ms is None:
-            reason = (
-                f"column {self._time_column!r} is {text[:40]!r}, not an ISO 8601 time since 1970"
-            )
-            return BadRow(line, f"{self._path}:{line}: {reason}")
-        return Row(values, taken_at_ms, line)
+        return row_of_fields(
+            str(self._path),
+            line,
+            fields,
+            header=header,
+            columns=self._columns or (),
+            time_column=self._time_column,
+        )
 
 
 def load_rows(
@@ -197,22 +147,3 @@ def load_rows(
     if not rows:
         raise InputError(f"{path}: has a header but no rows")
     return np.stack(rows), source.columns()
-
-
-def _number(text: str) -> float | None:
-    """The number; Python's own `1_000` and other scripts' digits are none."""
-    try:
-        return float(text) if text.isascii() and "_" not in text else None
-    except ValueError:
-        return None
-
-
-def _milliseconds(text: str) -> int | None:
-    try:
-        time = datetime.fromisoformat(text.strip())
-        if time.tzinfo is None:
-            time = time.replace(tzinfo=UTC)
-        taken_at_ms = round(time.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
-    return taken_at_ms if taken_at_ms >= 0 else None

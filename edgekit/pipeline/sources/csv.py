@@ -1,7 +1,6 @@
 """Gives the rows of a CSV file, one sample a row."""
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -9,13 +8,16 @@ from typing import Self
 
 from edgekit.errors import InputError, Unavailable
 from edgekit.pipeline.parts import Refusal, Sample
-from edgekit.pipeline.rows import BadRow, CsvRows
+from edgekit.pipeline.rows import CsvRows
+from edgekit.pipeline.sources.row_samples import sample_of
 
 
 class CsvSource:
     """The rows of a CSV file with a header, read as they are asked for.
 
     A row's time is that of its time column where one is named, else the moment it was read.
+    Entered again, it goes on after the last row it gave; in a file that has taken the place of
+    the first, with the first row.
     """
 
     def __init__(
@@ -31,8 +33,11 @@ class CsvSource:
         self._time_column = time_column
         self._interval_s = interval_s
         self._stopped = threading.Event()
+        self._file: tuple[int, int] | None = None
+        self._line_given = 0
 
     def __enter__(self) -> Self:
+        self._stopped.clear()
         return self
 
     def __exit__(
@@ -50,19 +55,14 @@ class CsvSource:
             Unavailable: the file cannot be read, or lacks a column.
         """
         try:
+            self._notice_another_file()
             for row in CsvRows(self._path, self._columns, self._time_column):
+                if row.line <= self._line_given:
+                    continue
                 if self._stopped.wait(self._interval_s) if self._interval_s else self._is_stopped():
                     return
-                if isinstance(row, BadRow):
-                    yield Refusal(row.reason)
-                    continue
-                taken_at_ms = row.taken_at_ms
-                yield Sample(
-                    row.values,
-                    taken_at_ns=time.monotonic_ns(),
-                    taken_at_ms=time.time_ns() // 1_000_000 if taken_at_ms is None else taken_at_ms,
-                    origin=f"{self._path.name}:{row.line}",
-                )
+                self._line_given = row.line
+                yield sample_of(row, self._path.name)
         except InputError as error:
             raise Unavailable(str(error)) from error
 
@@ -72,3 +72,11 @@ class CsvSource:
 
     def _is_stopped(self) -> bool:
         return self._stopped.is_set()
+
+    def _notice_another_file(self) -> None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return  # reading it will say why
+        if self._file != (found.st_dev, found.st_ino):
+            self._file, self._line_given = (found.st_dev, found.st_ino), 0
