@@ -19,6 +19,8 @@ _PATH = click.Path(path_type=Path)
 @click.option("--labels", type=_PATH, help="A label a line, or JSON.")
 @click.option("--format", "formats", type=click.Choice(["onnx", "tflite"]), multiple=True,
               help="What to write; say it twice for both.")  # fmt: skip
+@click.option("--variant", "variants", type=click.Choice(["fp32", "fp16"]), multiple=True,
+              help="What else the bundle carries, for boards where INT8 is slower.")  # fmt: skip
 @click.option("--input-shape", callback=values.input_shape, metavar="1,3,..",
               help="Fixes dynamic axes.")  # fmt: skip
 @click.option("--target-size", callback=values.size, metavar="600kB",
@@ -37,6 +39,7 @@ def compress(
     out: Path,
     recipe: Path | None,
     formats: tuple[Any, ...],
+    variants: tuple[Any, ...],
     target_size: str | None,
     max_drop: float | None,
     target_latency: float | None,
@@ -63,7 +66,7 @@ def compress(
 
     given |= {
         "out": out,
-        "recipe": load_recipe(recipe).writing(formats),
+        "recipe": load_recipe(recipe).writing(formats, variants),
         "replace": force,
         "progress": show.Bars(),
     }

@@ -227,6 +227,7 @@ def finish(
             report=report,
         )
     files = {form.file: form.data for form in made.forms}
+    files |= {variant.form.file: variant.form.data for variant in made.variants}
     files |= {f"train/{name}": data for name, data in bench.trained.training.items()}
     files[GOLDEN] = _golden(bench, made)
     if bench.trained.labels:
@@ -241,7 +242,8 @@ def _golden(bench: Workbench, made: Made) -> bytes:
     inputs = golden_inputs(trained.input, bench.typical)
     reference = OnnxRuntimeEngine(serialized(trained.model))
     engines = [form.engine for form in made.forms]
-    return golden_file(inputs, reference, engines, trained.output.name)
+    others = {variant.golden_name: variant.form.engine for variant in made.variants}
+    return golden_file(inputs, reference, engines, trained.output.name, others=others)
 
 
 def _manifest(bench: Workbench, made: Made) -> Manifest:
@@ -274,4 +276,5 @@ def _manifest(bench: Workbench, made: Made) -> Manifest:
             recipe=msgspec.to_builtins(made.recipe, enc_hook=str),
             tools={"edgekit": __version__, **{tool: version(tool) for tool in tools}},
         ),
+        variants=tuple(variant.entry() for variant in made.variants),
     )

@@ -1,7 +1,8 @@
 """Golden vectors: seeded synthetic inputs, with the outputs that a board has to reproduce."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -43,9 +44,16 @@ def golden_inputs(spec: InputSpec, typical: Sequence[Array], *, seed: int = 0) -
 
 
 def golden_file(
-    inputs: Array, reference: Engine | None, engines: Sequence[Engine], output: str
+    inputs: Array,
+    reference: Engine | None,
+    engines: Sequence[Engine],
+    output: str,
+    *,
+    others: Mapping[str, Engine] = MappingProxyType({}),
 ) -> bytes:
     """The bytes of `golden.npz`: `inputs`, `fp32` from the reference, and each engine's outputs.
+
+    Variants are in `others`, by what the archive is to call their outputs.
 
     Floats are rounded far more finely than any tolerance of the self-test, which takes a
     thousand probabilities from kilobytes to almost nothing.
@@ -53,8 +61,9 @@ def golden_file(
     arrays = {"inputs": inputs}
     if reference is not None:
         arrays["fp32"] = np.stack([reference.run(tensor)[output] for tensor in inputs])
-    for engine in engines:
-        arrays[engine.name] = np.stack([engine.run(tensor)[output] for tensor in inputs])
+    named: dict[str, Engine] = {engine.name: engine for engine in engines}
+    for name, engine in (named | dict(others)).items():
+        arrays[name] = np.stack([engine.run(tensor)[output] for tensor in inputs])
     rounded = {
         name: array if name == "inputs" else _rounded(array) for name, array in arrays.items()
     }

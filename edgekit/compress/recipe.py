@@ -8,7 +8,7 @@ import msgspec
 
 from edgekit.bundle.manifest import Name, Task, Version
 from edgekit.bundle.picture import ChannelOrder, Fit, Pixels
-from edgekit.compress.steps import Quantize, Share, Size, Step
+from edgekit.compress.steps import Precision, Quantize, Share, Size, Step
 from edgekit.config import load_toml
 
 Format = Literal["onnx", "tflite"]
@@ -65,6 +65,13 @@ class Gates(_Table, frozen=True, kw_only=True):
     """The most time for one sample, as a share of the original's, one thread."""
 
 
+class BundleRecipe(_Table, frozen=True, kw_only=True):
+    """What else the bundle carries."""
+
+    variants: tuple[Precision, ...] = ()
+    """The model without INT8, for boards where that is faster: in 32 bits, or stored in 16."""
+
+
 class Recipe(_Table, frozen=True, kw_only=True):
     """All of a recipe; every part has a default."""
 
@@ -77,11 +84,16 @@ class Recipe(_Table, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = (Quantize(),)
     gates: Gates = msgspec.field(default_factory=Gates)
     formats: Annotated[tuple[Format, ...], msgspec.Meta(min_length=1)] = ("onnx",)
+    bundle: BundleRecipe = msgspec.field(default_factory=BundleRecipe)
     build: dict[str, Any] = {}
 
-    def writing(self, formats: Sequence[Format]) -> "Recipe":
-        """The same for other formats; itself where none is given."""
-        return msgspec.structs.replace(self, formats=tuple(formats)) if formats else self
+    def writing(self, formats: Sequence[Format], variants: Sequence[Precision] = ()) -> "Recipe":
+        """The same for other formats or variants; itself where none is given."""
+        changed = msgspec.structs.replace(self, formats=tuple(formats)) if formats else self
+        if not variants:
+            return changed
+        bundle = msgspec.structs.replace(self.bundle, variants=tuple(dict.fromkeys(variants)))
+        return msgspec.structs.replace(changed, bundle=bundle)
 
 
 def load_recipe(path: Path | None) -> Recipe:

@@ -1,6 +1,7 @@
 """Runs a recipe's steps, and says what each of them did."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -17,7 +18,7 @@ from edgekit.compress.measure import Known
 from edgekit.compress.outcome import Outcome, Tuning
 from edgekit.compress.progress import Progress
 from edgekit.compress.statistics import divergence, same_answers
-from edgekit.compress.steps import Given, Step, name_of, run_step
+from edgekit.compress.steps import Given, Quantize, Step, name_of, run_step
 from edgekit.compress.trained import TrainedModel
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.describe import describe
@@ -57,6 +58,21 @@ class StepDone(msgspec.Struct, frozen=True, kw_only=True):
     tuning: Tuning | None = None
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What came of a recipe's steps.
+
+    Attributes:
+        model: the model after all of them.
+        floats: the model before the first that quantises it, where that was to be kept.
+        done: what stood after each.
+    """
+
+    model: ir.Model
+    floats: ir.Model | None
+    done: list[StepDone]
+
+
 def run_steps(
     trained: TrainedModel,
     steps: Sequence[Step],
@@ -64,9 +80,10 @@ def run_steps(
     known: Known,
     *,
     targets: Array | None = None,
+    keep_floats: bool = False,
     progress: Progress,
-) -> tuple[ir.Model, list[StepDone]]:
-    """The model after all steps, and what stood after each.
+) -> Ran:
+    """Does all steps, and measures after each.
 
     Args:
         trained: the float model.
@@ -74,15 +91,19 @@ def run_steps(
         tensors: unlabelled samples to calibrate with, as the model takes them.
         known: the original's answers.
         targets: int64, the class of each of `tensors` or -1, where classes are known.
+        keep_floats: whether the model in float is wanted too.
         progress: shows how far this is.
 
     Raises:
         EdgekitError: a step cannot be done; names it.
     """
     model = trained.model
+    floats: ir.Model | None = None
     given = Given(tensors, original=trained.model, targets=targets)
     done = [_measured(model, trained, known, StepDone(do=START), progress)]
     for step in steps:
+        if keep_floats and floats is None and isinstance(step, Quantize):
+            floats = model
         give_memory_back()
         started = perf_counter()
         outcome = do_step(step, model, given, where=trained.name, progress=progress)
@@ -94,7 +115,9 @@ def run_steps(
             tuning=outcome.tuning,
         )
         done.append(_measured(model, trained, known, record, progress))
-    return model, done
+    if keep_floats and floats is None:
+        floats = model
+    return Ran(model, floats, done)
 
 
 def do_step(

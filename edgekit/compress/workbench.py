@@ -2,9 +2,8 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import onnx_ir as ir
@@ -15,6 +14,7 @@ from edgekit.bundle.manifest import EngineName
 from edgekit.compress.answers import Candidate, answers_to, describer
 from edgekit.compress.data import Prepared, Samples
 from edgekit.compress.dormant import DormantEngine
+from edgekit.compress.form import Form, make_form
 from edgekit.compress.gates import require_measurable
 from edgekit.compress.layers import name_nodes
 from edgekit.compress.measure import Comparison, Known, Subject, compare
@@ -24,28 +24,12 @@ from edgekit.compress.running import StepDone, run_steps, serialized
 from edgekit.compress.steps import require_runnable
 from edgekit.compress.suspicion import suspicions
 from edgekit.compress.trained import TrainedModel
-from edgekit.errors import UnsupportedModel
-from edgekit.runtime.engine import Engine
-from edgekit.runtime.litert_engine import LiteRtEngine
+from edgekit.compress.variants import MadeVariant, draft_variants, require_variants
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
 ENGINE_OF: dict[Format, EngineName] = {"onnx": "onnxruntime", "tflite": "litert"}
 _ANSWERS_BYTES = 256_000_000
 _SQUEEZED_UP_TO_BYTES = 32_000_000
-
-
-@dataclass(frozen=True)
-class Form:
-    """An artifact in one format: its file, and the model as its engine runs it."""
-
-    file: str
-    data: bytes
-    candidate: Candidate
-
-    @property
-    def engine(self) -> Engine:
-        """What runs it."""
-        return self.candidate.engine
 
 
 @dataclass(frozen=True)
@@ -58,6 +42,7 @@ class Made:
         forms: one a format, in the recipe's order.
         steps: what each step did.
         comparison: the artifacts beside the original.
+        variants: other forms that go into the bundle too; no gate is about them.
     """
 
     recipe: Recipe
@@ -65,6 +50,7 @@ class Made:
     forms: tuple[Form, ...]
     steps: list[StepDone]
     comparison: Comparison
+    variants: tuple[MadeVariant, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -125,20 +111,36 @@ class Workbench:
         engine = self.original.candidate.engine
         if isinstance(engine, DormantEngine):
             engine.sleep()
-        model, steps = run_steps(
+        wanted = recipe.bundle.variants
+        require_variants(recipe, where="recipe")
+        ran = run_steps(
             self.trained,
             recipe.steps,
             self.tensors,
             self.known,
             targets=self.targets,
+            keep_floats=bool(wanted),
             progress=progress,
         )
-        forms = tuple(_form(format_, model, self.trained) for format_ in recipe.formats)
+        forms = tuple(make_form(format_, ran.model, self.trained) for format_ in recipe.formats)
+        drafts = draft_variants(ran.floats, recipe, self.trained) if ran.floats else []
         subjects = [
-            Subject(form.candidate, len(form.data), travels_bytes(form.data)) for form in forms
+            Subject(form.candidate, len(form.data), travels_bytes(form.data))
+            for form in (*forms, *(draft.form for draft in drafts))
         ]
-        comparison = compare(self.original, subjects, self.known, progress=progress)
-        return Made(recipe, model, forms, steps, comparison)
+        found = compare(self.original, subjects, self.known, progress=progress)
+        artifacts, others = found.artifacts[: len(forms)], found.artifacts[len(forms) :]
+        return Made(
+            recipe,
+            ran.model,
+            forms,
+            ran.done,
+            replace(found, artifacts=artifacts),
+            tuple(
+                MadeVariant(draft.name, draft.form, against)
+                for draft, against in zip(drafts, others, strict=True)
+            ),
+        )
 
 
 def set_up(
@@ -213,44 +215,6 @@ def set_up(
         else (),
         warnings=tuple(warnings),
     )
-
-
-def _form(format_: Format, model: ir.Model, trained: TrainedModel) -> Form:
-    if format_ == "onnx":
-        return open_form(format_, serialized(model), trained)
-    from edgekit.convert import to_tflite
-
-    return open_form(format_, to_tflite(model), trained)
-
-
-def open_form(format_: Format, data: bytes, trained: TrainedModel) -> Form:
-    """A model file, loaded by the engine that runs its format.
-
-    Raises:
-        UnsupportedModel: its input or output is not the trained model's.
-    """
-    if format_ == "onnx":
-        engine: Engine = OnnxRuntimeEngine(data)
-        return Form("model.onnx", data, Candidate(engine, trained.input, trained.output))
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.tflite"
-        path.write_bytes(data)
-        engine = LiteRtEngine(path)
-    _require_same_signature(engine, trained)
-    return Form("model.tflite", data, Candidate(engine, trained.input, trained.output))
-
-
-def _require_same_signature(engine: Engine, trained: TrainedModel) -> None:
-    """A bundle has one description of its input and output, so both formats have to fit it."""
-    given, wanted = engine.inputs[0], trained.input
-    if (given.name, given.dtype, given.shape) != (wanted.name, wanted.dtype, wanted.shape):
-        raise UnsupportedModel(
-            f"{trained.name}: as TFLite it takes {given.name} {given.dtype} {list(given.shape)}, "
-            f"as ONNX {wanted.name} {wanted.dtype} {list(wanted.shape)}: they cannot share a "
-            "bundle; leave one format out"
-        )
-    if trained.output.name not in [info.name for info in engine.outputs]:
-        raise UnsupportedModel(f"{trained.name}: as TFLite it has no {trained.output.name!r}")
 
 
 def _ranges(original: Candidate, samples: Samples, chosen: Array) -> Array:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import onnxruntime as ort
@@ -106,29 +107,28 @@ class OnnxRuntimeEngine:
         wanted = options.providers[0] if options.providers else CPU
         if effective != wanted:  # a provider whose libraries are not there falls back by itself
             why = "; ".join(missed) or f"{wanted} could not be loaded"
-            where = model if isinstance(model, Path) else "the model"
-            _log.warning("%s runs with %s: %s", where, effective, why)
+            _warn_once(f"onnxruntime runs with {effective}: {why}")
         return session
 
     def _opened_by_cache(
         self, model: Path, options: EngineOptions, folder: Path, sha256: str | None
     ) -> ort.InferenceSession:
         """Opens what an earlier start optimised, or optimises and keeps it for the next."""
-        cache = GraphCache(folder)
+        graphs = GraphCache(folder)
         key = GraphKey(sha256 or _sha256(model), self.version, cpu_identity(), (CPU, "all"))
-        self._cached = (cache, key)
-        if (path := cache.find(key)) is not None:
+        self._cached = (graphs, key)
+        if (path := graphs.find(key)) is not None:
             try:
                 session = open_session(
                     path, threads=options.threads, arena=options.arena, is_optimized=True
                 )
             except UnsupportedModel as error:
                 _log.warning("%s: made again: %s", path, error)
-                cache.forget(key)
+                graphs.forget(key)
             else:
                 self.from_cache = True
                 return session
-        draft = cache.draft()
+        draft = graphs.draft()
         try:
             if draft is None:
                 raise UnsupportedModel(f"{folder}: cannot be written")
@@ -139,8 +139,14 @@ class OnnxRuntimeEngine:
             if draft is not None:
                 draft.unlink(missing_ok=True)
             return open_session(model, threads=options.threads, arena=options.arena)
-        cache.keep(key, draft)
+        graphs.keep(key, draft)
         return session
+
+
+@cache
+def _warn_once(line: str) -> None:
+    """A board that opens a dozen models need not say the same a dozen times."""
+    _log.warning("%s", line)
 
 
 def _sha256(path: Path) -> str:

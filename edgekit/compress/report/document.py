@@ -133,7 +133,7 @@ def report_of(
         machine=machine,
         seconds=round(perf_counter() - started, 1),
         peak_memory_bytes=peak_memory_bytes(),
-        facts=bench.trained.facts,
+        facts=bench.trained.facts | {variant.label: str(variant) for variant in made.variants},
         provenance={
             "source SHA-256": str(manifest.provenance.source_sha256),
             **manifest.provenance.tools,

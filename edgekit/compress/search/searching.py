@@ -24,7 +24,7 @@ from edgekit.compress.search.store import Store
 from edgekit.compress.sensitivity import LayerSensitivity, sensitivities
 from edgekit.compress.steps import Step, name_of
 from edgekit.compress.workbench import Made, Workbench
-from edgekit.errors import InputError, UnsupportedModel
+from edgekit.errors import ConfigError, InputError, UnsupportedModel
 
 TRIES = 12
 
@@ -85,6 +85,11 @@ def search_recipe(
     """
     progress = progress or Silent()
     recipe = recipe or load_recipe(None)
+    if recipe.bundle.variants:
+        raise ConfigError(
+            "recipe",
+            ["bundle.variants: a search makes none; compress with the recipe that it chooses"],
+        )
     recipe = msgspec.structs.replace(recipe, steps=(), gates=goals.gates(recipe.gates))
     check_free(out, replace=replace)
     started = perf_counter()

@@ -8,11 +8,12 @@ from tempfile import mkdtemp
 import msgspec
 import onnx_ir as ir
 
+from edgekit.compress.form import open_form
 from edgekit.compress.measure import Comparison
 from edgekit.compress.recipe import Gates, Recipe
 from edgekit.compress.recipe_file import recipe_toml
 from edgekit.compress.running import StepDone, serialized
-from edgekit.compress.workbench import Made, Workbench, open_form
+from edgekit.compress.workbench import Made, Workbench
 from edgekit.errors import InputError
 
 _MODEL = "steps.onnx"
