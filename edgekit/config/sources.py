@@ -5,23 +5,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from edgekit.config.picture_sources import ImagesSource, VideoSource
 from edgekit.config.table import Table
 
 Policy = Literal["newest", "every"]
-
-
-class VideoSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="video"):
-    """The pictures of a video file."""
-
-    path: Path
-    realtime: bool = False
-    loop: bool = False
-
-
-class ImagesSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="images"):
-    """The pictures of a folder, in the order of their names."""
-
-    path: Path
 
 
 class CsvSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="csv"):

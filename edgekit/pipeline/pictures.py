@@ -5,6 +5,7 @@ what a board feeds.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,6 +15,13 @@ from edgekit.bundle import PictureRule
 from edgekit.errors import InputError
 
 cv2.setNumThreads(1)
+
+_JPEG_QUALITY = 90
+_ROTATIONS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -67,6 +75,45 @@ def fit_picture(picture: Array, rule: PictureRule) -> Array:
     )
     top, left = (inner.shape[0] - rule.height) // 2, (inner.shape[1] - rule.width) // 2
     return inner[top : top + rule.height, left : left + rule.width]
+
+
+def turn_picture(
+    picture: Array,
+    *,
+    rotate: Literal[0, 90, 180, 270],
+    flip: Literal["horizontal", "vertical"] | None,
+) -> Array:
+    """The picture turned clockwise by so many degrees, and mirrored then."""
+    turned = picture
+    if rotate:
+        turned = cv2.rotate(picture, _ROTATIONS[rotate])
+    if flip is not None:
+        turned = cv2.flip(turned, 1 if flip == "horizontal" else 0)
+    return turned
+
+
+def encode_jpeg(picture: Array, channels: Literal["RGB", "BGR"]) -> bytes:
+    """A picture, uint8 `[height, width, 3]`, as a JPEG file.
+
+    Raises:
+        InputError: it cannot be one, as when it is larger than JPEG allows.
+    """
+    bgr = picture if channels == "BGR" else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    try:
+        is_done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    except cv2.error as error:
+        raise InputError(f"a picture that JPEG cannot hold: {error.err}") from error
+    if not is_done:
+        raise InputError("a picture that JPEG cannot hold")
+    return bytes(data)
+
+
+def copy_as_rgb(picture: Array, channels: Literal["RGB", "BGR"], *, out: Array) -> None:
+    """Writes a picture in R, G, B order into memory of its own shape."""
+    if channels == "RGB":
+        out[...] = picture
+    else:
+        cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=out)
 
 
 def read_picture(path: Path, rule: PictureRule) -> Array:

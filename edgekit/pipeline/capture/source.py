@@ -1,80 +1,96 @@
-"""Reads pictures in a child process, so that a decoder that hangs or dies takes nothing with it."""
+"""Reads pictures in a child process, so that a driver that hangs or dies takes nothing with it."""
 
-import mmap
-import os
-import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-import numpy as np
+import msgspec
 
 from edgekit.bundle import PictureRule
 from edgekit.errors import Unavailable
+from edgekit.pipeline.capture.process import CHILD, CaptureProcess, kill_group
 from edgekit.pipeline.capture.protocol import (
-    SLOTS,
+    Alive,
     Captured,
     Ended,
     Failed,
+    Opened,
     Refused,
-    Release,
     Request,
-    receive,
-    send,
+)
+from edgekit.pipeline.capture.settings import (
+    AnySettings,
+    ImagesSettings,
+    PictureSettings,
+    VideoSettings,
 )
 from edgekit.pipeline.parts import Refusal, Sample
 
-_CHILD = "edgekit.pipeline.capture.child"
-_GRACE_S = 0.5
+_log = logging.getLogger(__name__)
+_START_S = 30.0
+"""For an interpreter and OpenCV to start on the slowest board."""
 
 
 class CaptureSource:
-    """The pictures of a video file or a folder, decoded and resized in a child process.
+    """The pictures of a camera, a stream, a file or a folder, made ready in a child process.
 
-    The pictures come in memory shared with the child: at most `SLOTS` are under way, and the
-    child waits for a free one.
+    The pictures come in memory shared with the child: at most `SLOTS` are under way. Of a live
+    source only the newest waits, of files none is lost. It may be entered again after it broke.
+
+    Attributes:
+        skipped: pictures that a newer one replaced in the child, so far.
+        thinned: pictures that `max_hz` left out, so far.
     """
 
     def __init__(
         self,
-        kind: Literal["video", "images"],
-        path: Path,
+        settings: AnySettings | Literal["video", "images"],
+        path: Path | None = None,
         *,
-        rule: PictureRule,
         realtime: bool = False,
         loop: bool = False,
+        rule: PictureRule,
+        command: Sequence[str] = CHILD,
+        kill: Callable[[int], None] = kill_group,
+        kill_timeout_s: float = 5.0,
     ) -> None:
-        self._request = Request(kind=kind, path=str(path), rule=rule, realtime=realtime, loop=loop)
-        self._shape = (rule.height, rule.width, 3)
+        """Opens nothing yet.
+
+        Args:
+            settings: what to read.
+            path: for a bare kind.
+            realtime: for a bare kind.
+            loop: for a bare kind.
+            rule: how a picture becomes a sample.
+            command: the child's program, for tests.
+            kill: ends a process group, for tests.
+            kill_timeout_s: how long a killed child may take to die.
+        """
+        if isinstance(settings, str):
+            assert path is not None
+            settings = (
+                ImagesSettings(path=path)
+                if settings == "images"
+                else VideoSettings(path=path, realtime=realtime, loop=loop)
+            )
+        self.skipped = 0
+        self.thinned = 0
+        self._settings = settings
+        self._rule = rule
+        self._max_hz = settings.max_hz
+        self._start = partial(
+            CaptureProcess, command=command, kill=kill, kill_timeout_s=kill_timeout_s
+        )
+        self._process: CaptureProcess | None = None
         self._stopping = False
 
     def __enter__(self) -> Self:
-        size = rule_bytes(self._request.rule)
-        memory_fd = _anonymous_memory(size * SLOTS)
-        self._memory = mmap.mmap(memory_fd, size * SLOTS)
-        self._slots = [
-            np.frombuffer(self._memory, np.uint8, size, size * slot).reshape(self._shape)
-            for slot in range(SLOTS)
-        ]
-        self._link, child_link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", _CHILD, str(memory_fd), str(child_link.fileno())],
-                pass_fds=(memory_fd, child_link.fileno()),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-        except OSError as error:
-            self._link.close()
-            raise Unavailable(f"cannot start the capture process: {error.strerror}") from error
-        finally:
-            child_link.close()
-            os.close(memory_fd)
+        self._stopping = False
+        settings = msgspec.structs.replace(self._settings, max_hz=self._max_hz)
+        self._process = self._start(Request(settings, self._rule))
         return self
 
     def __exit__(
@@ -83,72 +99,112 @@ class CaptureSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
-        try:
-            self._child.wait(_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
-        self._link.close()
-        self._slots.clear()
+        self._stopping = True
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
 
     @property
     def child_pid(self) -> int:
-        """The child's process id."""
-        return self._child.pid
+        """The child's process id.
+
+        Raises:
+            Unavailable: there is no child now.
+        """
+        return self._running().pid
 
     def items(self) -> Iterator[Sample | Refusal]:
         """Each picture as the child gives it.
 
         Raises:
-            Unavailable: the source cannot be read, or the child died.
+            Unavailable: the source cannot be read or gives nothing, or the child died.
+            Stuck: the child hangs and cannot be killed.
         """
+        process, where = self._running(), self._settings.where
+        waits = _Waits(self._settings)
         try:
-            send(self._link, self._request)
-            while (message := receive(self._link)) is not None:
+            while True:
+                process.ask()
+                while isinstance(message := process.receive(waits.patience_s), Alive | Opened):
+                    waits.advance(message)
                 match message:
-                    case Captured(slot, taken_at_ns, taken_at_ms, origin):
-                        release = partial(self._release, slot)
-                        yield Sample(self._slots[slot], taken_at_ns, taken_at_ms, origin, release)
+                    case None:
+                        break
+                    case Captured():
+                        yield self._sample(process, message)
                     case Refused(reason):
                         yield Refusal(reason)
                     case Failed(reason):
-                        raise Unavailable(reason)
+                        raise Unavailable(f"{where}: {reason}{process.last_words()}")
                     case Ended():
                         return
-        except OSError as error:
-            if not self._stopping:
-                raise Unavailable(f"the capture process is gone: {error.strerror}") from error
+        except TimeoutError:
+            process.end()
+            words = process.last_words()
+            raise Unavailable(f"{where}: {waits.text}; ended its process{words}") from None
+        except OSError:
+            pass  # the link broke, which is told as its end is
         if not self._stopping:
-            code = self._child.wait()
-            raise Unavailable(f"the capture process died (exit code {code})")
+            end = process.exit_text()
+            raise Unavailable(f"{where}: the capture process {end}{process.last_words()}")
+
+    def set_rate(self, hz: float | None) -> None:
+        """At most so many pictures a second from now on, also after the next entering.
+
+        May be called from any thread.
+        """
+        self._max_hz = hz
+        if (process := self._process) is not None:
+            process.set_rate(hz)
+
+    def snapshot(self, timeout_s: float, *, full: bool = False) -> bytes | None:
+        """The newest picture as JPEG, from any thread; `None` where there is none in time.
+
+        Args:
+            timeout_s: how long to wait for the child.
+            full: the whole upright picture, rather than what the model is given.
+        """
+        process = self._process
+        return None if process is None else process.snapshot(timeout_s, full=full)
 
     def stop(self) -> None:
         """Makes `items` end and the child leave."""
         self._stopping = True
-        try:
-            self._link.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # the child was quicker
+        if (process := self._process) is not None:
+            process.hang_up()
 
-    def _release(self, slot: int) -> None:
-        try:
-            send(self._link, Release(slot))
-        except OSError:
-            return  # the child is gone, and its slots with it
+    def _running(self) -> CaptureProcess:
+        process = self._process
+        if process is None:
+            raise Unavailable(f"{self._settings.where}: is not open")
+        return process
+
+    def _sample(self, process: CaptureProcess, message: Captured) -> Sample:
+        self.skipped += message.skipped
+        self.thinned += message.thinned
+        return Sample(
+            process.hold(message.slot),
+            message.taken_at_ns,
+            message.taken_at_ms,
+            message.origin,
+            partial(process.release, message.slot),
+        )
 
 
-def rule_bytes(rule: PictureRule) -> int:
-    """How large one picture is in shared memory."""
-    return rule.height * rule.width * 3
+class _Waits:
+    """What the child is to do next, and how long it may take."""
 
+    def __init__(self, settings: PictureSettings) -> None:
+        self._settings = settings
+        self.patience_s = _START_S
+        self.text = f"its process did not start within {_START_S:g} s"
 
-def _anonymous_memory(size_bytes: int) -> int:
-    """A file descriptor of memory that has no name and so cannot be left behind."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("edgekit-capture")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size_bytes)
-    return descriptor
+    def advance(self, message: Alive | Opened) -> None:
+        """The child says that it has come further."""
+        if isinstance(message, Opened):
+            _log.info("%s: open: %s", self._settings.where, message.description)
+            self.patience_s = self._settings.stall_s
+            self.text = f"no picture for {self.patience_s:g} s"
+        elif self.patience_s == _START_S:
+            self.patience_s = self._settings.open_s
+            self.text = f"did not open within {self.patience_s:g} s"
