@@ -1,0 +1,119 @@
+"""Looks for mistakes in fusion, facts and rules that only show beside the pipelines."""
+
+import keyword
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from edgekit.config.checking import nearest
+from edgekit.config.rules import FactTable, FusionTable, RuleTable
+from edgekit.pipeline.rules.language import BadExpression, Expression, compile_expression
+from edgekit.pipeline.rules.readings import Readable, readable_of_fused
+
+_HINT_LENGTH = 160
+
+
+def check_rules(
+    *,
+    pipelines: Mapping[str, Readable | None],
+    fusion: Mapping[str, FusionTable],
+    facts: Mapping[str, FactTable],
+    rules: Mapping[str, RuleTable],
+) -> list[str]:
+    """Every mistake in fusion, facts and rules, each with the path of its key.
+
+    Args:
+        pipelines: what each pipeline gives; `None` where its bundle cannot be read, which is a
+            mistake told elsewhere: what reads it is not judged.
+        fusion: the fusions, by name.
+        facts: the facts, by name.
+        rules: the rules, by name.
+    """
+    mistakes = list(_name_mistakes(pipelines, fusion, facts))
+    for name, table in fusion.items():
+        mistakes += _input_mistakes(f"fusion.{name}.inputs", table, pipelines)
+    readables, unread = readables_of(pipelines, fusion)
+    compiled: dict[str, Expression] = {}
+    for where, when in [
+        *((f"facts.{name}", table.when) for name, table in facts.items()),
+        *((f"rules.{name}", table.when) for name, table in rules.items()),
+    ]:
+        try:
+            compiled[where] = compile_expression(when, readables=readables, facts=facts)
+        except BadExpression as error:
+            if error.word not in unread:
+                mistakes.append(f"{where}.when: {error}{_hint(error)}")
+    mistakes += _circle({name: compiled.get(f"facts.{name}") for name in facts})
+    return mistakes
+
+
+def readables_of(
+    pipelines: Mapping[str, Readable | None], fusion: Mapping[str, FusionTable]
+) -> tuple[dict[str, Readable], set[str]]:
+    """What expressions can read, and the names of what is there but cannot be judged."""
+    readables = {name: found for name, found in pipelines.items() if found is not None}
+    unread = set(pipelines) - set(readables)
+    for name, table in fusion.items():
+        inputs = [readables[one] for one in table.inputs if one in readables]
+        if len(inputs) == len(table.inputs):
+            readables[name] = readable_of_fused(inputs)
+        else:
+            unread.add(name)
+    return readables, unread
+
+
+def _name_mistakes(
+    pipelines: Mapping[str, Readable | None],
+    fusion: Mapping[str, FusionTable],
+    facts: Mapping[str, FactTable],
+) -> Iterator[str]:
+    for name in fusion:
+        if name in pipelines:
+            yield f"fusion.{name}: a pipeline has that name"
+    for name in facts:
+        if name in pipelines or name in fusion:
+            yield f"facts.{name}: a {'pipeline' if name in pipelines else 'fusion'} has that name"
+        if keyword.iskeyword(name):
+            yield f"facts.{name}: the word means something in expressions; choose another"
+
+
+def _input_mistakes(
+    where: str, table: FusionTable, pipelines: Mapping[str, Readable | None]
+) -> Iterator[str]:
+    kinds: dict[str, str] = {}
+    for name in table.inputs:
+        if name not in pipelines:
+            yield f"{where}.{name}: there is no such pipeline; {nearest(name, list(pipelines))}"
+            continue
+        readable = pipelines[name]
+        if readable is None:
+            continue
+        if readable.kind == "raw":
+            yield f"{where}.{name}: gives raw values, which cannot be fused"
+        else:
+            kinds.setdefault(readable.kind, name)
+    if len(kinds) > 1:
+        yield (
+            f"{where}: {kinds['classes']} gives classes and {kinds['anomaly']} an anomaly score, "
+            "which cannot be fused with each other; write a rule that reads both"
+        )
+
+
+def _hint(error: BadExpression) -> str:
+    if not error.word:
+        return ""
+    hint = nearest(error.word, error.known)
+    return f"; {hint}" if len(hint) <= _HINT_LENGTH else f"; {hint[:_HINT_LENGTH]}..."
+
+
+def _circle(facts: Mapping[str, Expression | None]) -> list[str]:
+    graph = {
+        name: [reading.of for reading in expression.readings if reading.part == "fact"]
+        for name, expression in facts.items()
+        if expression is not None
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return [f"facts.{circle[0]}.when: reads itself in a circle: {' -> '.join(circle)}"]
+    return []

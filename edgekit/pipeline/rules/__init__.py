@@ -1,0 +1,1 @@
+"""Rules over predictions: a small expression language, facts, durations and cool-down."""

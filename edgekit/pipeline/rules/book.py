@@ -1,0 +1,160 @@
+"""Keeps rules over the predictions of a board, and tells which fire when."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from edgekit.errors import InputError
+from edgekit.pipeline.parts import Firing, Inference
+from edgekit.pipeline.rules.conditions import Fact, Rule
+from edgekit.pipeline.rules.held import HeldFact, HeldRule
+from edgekit.pipeline.rules.language import Expression, Look, compile_expression
+from edgekit.pipeline.rules.readings import Readable, Reading, Value, value_of
+from edgekit.runtime.prediction import Prediction
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class RuleBook:
+    """Takes predictions and the time; gives firings.
+
+    A rule fires when its condition has held for `for_s` and its cool-down is over, once until the
+    condition has been false or unknown in between, or after each cool-down with `repeat`. A rule
+    that holds when its cool-down ends fires then.
+
+    A prediction counts until it is `max_age_s` old, from when it was taken; then what is read of
+    it is unknown. Whatever is unknown makes no condition true: `not pump.anomalous` does not hold
+    while the pump is silent.
+
+    When things happen does not depend on how often `tick` is called: a late call works through
+    what was due in the meantime, in order. All times are seconds on one clock that never goes
+    back. For one thread at a time.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        facts: Sequence[Fact] = (),
+        *,
+        readables: Mapping[str, Readable],
+        boot: str,
+        now_ms: Callable[[], int] = _now_ms,
+    ) -> None:
+        """Takes what can be read by pipeline or fusion, and the time of day for the firings.
+
+        Raises:
+            InputError: an expression or a cycle of facts that `check_rules` would have told.
+        """
+        names = [fact.name for fact in facts]
+
+        def compiled(when: str) -> Expression:
+            return compile_expression(when, readables=readables, facts=names)
+
+        by_name = {fact.name: HeldFact(fact, compiled(fact.when)) for fact in facts}
+        self._facts = {name: by_name[name] for name in _in_order(by_name)}
+        self._rules = [HeldRule(rule, compiled(rule.when)) for rule in rules]
+        self._boot, self._now_ms = boot, now_ms
+        self._latest: dict[str, tuple[Prediction, float]] = {}
+        self._at_s = -math.inf
+
+    def take(self, inference: Inference, now_s: float) -> list[Firing]:
+        """Takes a prediction of any pipeline or fusion; gives what fires by it, or was due."""
+        firings = self.tick(now_s)
+        self._latest[inference.pipeline] = (inference.prediction, self._at_s)
+        return firings + self._see(self._at_s)
+
+    def tick(self, now_s: float) -> list[Firing]:
+        """Gives what was due until now."""
+        now_s = max(now_s, self._at_s)
+        firings = []
+        while (due := self._next_s(now_s)) is not None:
+            self._at_s = due
+            firings += self._see(now_s)
+        self._at_s = now_s
+        return firings
+
+    def next_tick_s(self) -> float | None:
+        """When a duration or a cool-down ends with no further prediction; `None`: none does."""
+        due = [fact.due_s() for fact in self._facts.values()]
+        due += [rule.due_s() for rule in self._rules]
+        return min((at for at in due if at is not None), default=None)
+
+    def _see(self, now_s: float) -> list[Firing]:
+        """Looks at every condition at `_at_s`; the firings are told at `now_s`."""
+        for held_fact in self._facts.values():
+            truth = held_fact.expression.value(self._look(held_fact.fact.max_age_s))
+            held_fact.see(truth, self._at_s)
+        firings = []
+        for held in self._rules:
+            look = self._look(held.rule.max_age_s)
+            if held.see(held.expression.value(look), self._at_s):
+                firings.append(self._firing(held, look, now_s))
+        return firings
+
+    def _look(self, max_age_s: float) -> Look:
+        def look(reading: Reading) -> Value | None:
+            if reading.part == "fact":
+                return self._facts[reading.of].truth
+            prediction, taken_s = self._latest.get(reading.of, (None, 0.0))
+            if prediction is None or self._at_s >= _stale_s(taken_s, max_age_s):
+                return None
+            return value_of(reading, prediction)
+
+        return look
+
+    def _firing(self, held: HeldRule, look: Look, now_s: float) -> Firing:
+        assert held.since_s is not None, "a rule fires while its condition holds"
+        readings = [(reading.name, look(reading)) for reading in held.expression.readings]
+        return Firing(
+            rule=held.rule.name,
+            sequence=held.firings - 1,
+            boot=self._boot,
+            fired_ms=max(0, self._now_ms() - round((now_s - self._at_s) * 1000)),
+            when=held.rule.when,
+            held_s=self._at_s - held.since_s,
+            facts={name: value for name, value in readings if value is not None},
+        )
+
+    def _next_s(self, until_s: float) -> float | None:
+        """The next time after `_at_s`, and not after `until_s`, at which something may change."""
+        return min((at for at in self._turns() if self._at_s < at <= until_s), default=None)
+
+    def _turns(self) -> Iterator[float]:
+        for held_fact in self._facts.values():
+            yield from self._turns_of(held_fact, held_fact.fact.max_age_s)
+        for held_rule in self._rules:
+            yield from self._turns_of(held_rule, held_rule.rule.max_age_s)
+
+    def _turns_of(self, held: HeldFact | HeldRule, max_age_s: float) -> Iterator[float]:
+        due = held.due_s()
+        if due is not None:
+            yield due
+        for reading in held.expression.readings:
+            if reading.of in self._latest:
+                yield _stale_s(self._latest[reading.of][1], max_age_s)
+
+
+def _stale_s(taken_s: float, max_age_s: float) -> float:
+    """The first moment at which a prediction is older than `max_age_s`."""
+    return math.nextafter(taken_s + max_age_s, math.inf)
+
+
+def _in_order(facts: Mapping[str, HeldFact]) -> list[str]:
+    """Names of facts, each after those that it reads.
+
+    Raises:
+        InputError: some read each other in a circle.
+    """
+    graph = {
+        name: [reading.of for reading in held.expression.readings if reading.part == "fact"]
+        for name, held in facts.items()
+    }
+    try:
+        return list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        raise InputError(
+            f"facts read each other in a circle: {' -> '.join(error.args[1])}"
+        ) from error

@@ -1,0 +1,329 @@
+"""The language of rules: a few of Python's expressions, checked for types before they run.
+
+Python's own parser reads the text; what is not on the short list below is refused, and nothing is
+ever handed to `eval`. There are no calls, loops, powers, texts to build or patterns to match, so an
+expression takes time in proportion to its length, which is bounded.
+"""
+
+import ast
+import keyword
+import math
+import operator
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from edgekit.errors import InputError
+from edgekit.pipeline.rules.readings import PARTS, Part, Readable, Reading, Value
+
+MAX_LENGTH = 256
+MAX_DEPTH = 24
+_MAX_PLACE = 1_000_000
+
+Look = Callable[[Reading], Value | None]
+"""Gives the value of a reading, `None` where it is unknown."""
+
+_Type = Literal["number", "truth", "text"]
+_SAID: dict[_Type, str] = {"number": "a number", "truth": "true or false", "text": "a text"}
+_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_ORDER: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_EQUALITY: dict[type[ast.cmpop], Callable[[Value, Value], bool]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+}
+_TYPE_OF_PART: dict[Part, _Type] = {
+    "fact": "truth",
+    "label": "number",
+    "top": "text",
+    "p": "number",
+    "score": "number",
+    "threshold": "number",
+    "anomalous": "truth",
+    "value": "number",
+}
+_Node = Callable[[Look], Value | None]
+
+
+class BadExpression(InputError):
+    """An expression that cannot be used.
+
+    Attributes:
+        word: the name in it that nothing has, if that is what is wrong.
+        known: the names there are in its place.
+    """
+
+    def __init__(self, text: str, *, word: str = "", known: Iterable[str] = ()) -> None:
+        super().__init__(text)
+        self.word, self.known = word, tuple(known)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An expression that was found good.
+
+    Attributes:
+        text: as it was written.
+        readings: what it reads, in the order it is written, each once.
+    """
+
+    text: str
+    readings: tuple[Reading, ...]
+    _root: _Node
+
+    def value(self, look: Look) -> bool | None:
+        """Whether it is true, `None` where that depends on something unknown.
+
+        `and` is false as soon as one side is, `or` true as soon as one side is, whatever the
+        unknown side may be (Kleene's three-valued logic); all else that reads something unknown
+        is unknown, and so is arithmetic whose result is not finite.
+        """
+        found = self._root(look)
+        return None if found is None else bool(found)
+
+
+def compile_expression(
+    text: str, *, readables: Mapping[str, Readable], facts: Iterable[str] = ()
+) -> Expression:
+    """Checks an expression.
+
+    Args:
+        text: the expression.
+        readables: what each pipeline and fusion gives, by name.
+        facts: the facts it may read.
+
+    Raises:
+        BadExpression: it is too long or too deep, is not an expression of this language, names
+            what is not there, or mixes types; one line that says which.
+    """
+    compiler = _Compiler(readables, tuple(facts))
+    root = compiler.compile(_parsed(text), "truth")
+    if not compiler.readings:
+        raise BadExpression("reads nothing, so it can never change")
+    return Expression(text, tuple(compiler.readings), root)
+
+
+def _parsed(text: str) -> ast.expr:
+    if len(text) > MAX_LENGTH:
+        raise BadExpression(
+            f"is {len(text)} characters long, and at most {MAX_LENGTH} are read: name parts of "
+            "it as facts"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python only warns of is a slip here
+            line = text.replace("\r", " ").replace("\n", " ").strip()
+            tree = ast.parse(line, mode="eval").body
+    except SyntaxError as error:
+        where = f" at character {error.offset}" if error.offset else ""
+        raise BadExpression(
+            f"is not an expression: {error.msg}{where}; write it like "
+            "door.person > 0.8 and not pump.anomalous"
+        ) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise BadExpression(f"is not an expression: {error}") from error
+    _refuse_depth(tree)
+    return tree
+
+
+def _refuse_depth(tree: ast.expr) -> None:
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise BadExpression(f"is nested deeper than {MAX_DEPTH}: name parts of it as facts")
+
+
+class _Compiler:
+    """Turns Python's tree into functions, and keeps what they read."""
+
+    def __init__(self, readables: Mapping[str, Readable], facts: tuple[str, ...]) -> None:
+        self.readings: dict[Reading, None] = {}
+        self._readables, self._facts = readables, facts
+
+    def compile(self, node: ast.expr, wanted: _Type) -> _Node:
+        """The function of a node that has to be of a type."""
+        found, run = self._typed(node)
+        if found != wanted:
+            hint = ": compare it, as in x > 0.5" if (found, wanted) == ("number", "truth") else ""
+            raise BadExpression(
+                f"{ast.unparse(node)} is {_SAID[found]}, and {_SAID[wanted]} is needed there{hint}"
+            )
+        return run
+
+    def _typed(self, node: ast.expr) -> tuple[_Type, _Node]:
+        match node:
+            case ast.Constant(value):
+                return _constant(node, value)
+            case ast.Name() | ast.Attribute() | ast.Subscript():
+                reading = self._reading(node)
+                self.readings[reading] = None
+                return _TYPE_OF_PART[reading.part], lambda look: look(reading)
+            case ast.BoolOp(op, values):
+                sides = [self.compile(value, "truth") for value in values]
+                return "truth", _joined(sides, decisive=isinstance(op, ast.Or))
+            case ast.UnaryOp(ast.Not(), operand):
+                return "truth", _applied(operator.not_, self.compile(operand, "truth"))
+            case ast.UnaryOp(ast.USub(), operand):
+                return "number", _applied(operator.neg, self.compile(operand, "number"))
+            case ast.BinOp(left, op, right) if type(op) in _ARITHMETIC:
+                sides = [self.compile(left, "number"), self.compile(right, "number")]
+                return "number", _applied(_ARITHMETIC[type(op)], *sides)
+            case ast.Compare(first, ops, others):
+                pairs = zip([first, *others[:-1]], ops, others, strict=True)
+                return "truth", _joined([self._compared(*pair) for pair in pairs], decisive=False)
+        raise BadExpression(
+            f"{ast.unparse(node)} is not of this language: it has and, or, not, < <= > >= == !=, "
+            "in, + - * /, numbers, texts and names"
+        )
+
+    def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> _Node:
+        if type(op) in _ORDER:
+            sides = [self.compile(left, "number"), self.compile(right, "number")]
+            return _applied(_ORDER[type(op)], *sides)
+        if type(op) in _EQUALITY:
+            kind, run = self._typed(left)
+            return _applied(_EQUALITY[type(op)], run, self.compile(right, kind))
+        if isinstance(op, ast.In | ast.NotIn):
+            if not isinstance(right, ast.List | ast.Tuple) or not right.elts:
+                raise BadExpression(
+                    f"{ast.unparse(right)} is not a list of texts, as in ['cat', 'dog']"
+                )
+            kind, run = self._typed(left)
+            same = [_applied(operator.eq, run, self.compile(e, kind)) for e in right.elts]
+            found = _joined(same, decisive=True)
+            return _applied(operator.not_, found) if isinstance(op, ast.NotIn) else found
+        raise BadExpression("'is' is not of this language: write ==")
+
+    def _reading(self, node: ast.Name | ast.Attribute | ast.Subscript) -> Reading:
+        name = ast.unparse(node)
+        match node:
+            case ast.Name(root):
+                if root in self._facts:
+                    return Reading(name, root, "fact")
+                readable = self._readable(root, alone=True)
+                raise BadExpression(
+                    f"{root} is a pipeline: read something of it, as in "
+                    f"{_spelled(root, readable)[0]}"
+                )
+            case ast.Attribute(ast.Name(root) | ast.Constant(str(root)), part):
+                return self._part(name, root, part)
+            case ast.Subscript(ast.Name(root) | ast.Constant(str(root)), ast.Constant(str(label))):
+                return self._label(name, root, label)
+            case ast.Subscript(
+                ast.Attribute(ast.Name(root) | ast.Constant(str(root)), "values"),
+                ast.Constant(int(place)),
+            ) if self._readable(root).kind == "raw":
+                if isinstance(place, bool) or place > _MAX_PLACE:
+                    raise BadExpression(f"{name}: no model has so many values")
+                return Reading(name, root, "value", place)
+        raise BadExpression(
+            f"{name} reads nothing: write pipeline.label, pipeline['a label'] or pipeline.values[0]"
+        )
+
+    def _readable(self, root: str, *, alone: bool = False) -> Readable:
+        if root in self._readables:
+            return self._readables[root]
+        if root in self._facts:
+            raise BadExpression(f"{root} is a fact, so it is true or false and has no parts")
+        known = [*self._readables, *(self._facts if alone else ())]
+        constants = ["True", "False"] if alone else []
+        raise BadExpression(
+            f"there is no pipeline{' or fact' if alone else ''} {root!r}",
+            word=root,
+            known=known + constants,
+        )
+
+    def _part(self, name: str, root: str, part: str) -> Reading:
+        readable = self._readable(root)
+        for own in PARTS[readable.kind]:
+            if part == own:
+                return Reading(name, root, own)
+        if readable.kind == "classes":
+            return self._label(name, root, part)
+        raise _no_such(name, root, readable)
+
+    def _label(self, name: str, root: str, label: str) -> Reading:
+        readable = self._readable(root)
+        if readable.kind == "classes" and (readable.labels is None or label in readable.labels):
+            return Reading(name, root, "label", label)
+        raise _no_such(name, root, readable)
+
+
+def _no_such(name: str, root: str, readable: Readable) -> BadExpression:
+    return BadExpression(f"there is no {name}", word=name, known=_spelled(root, readable))
+
+
+def _spelled(root: str, readable: Readable) -> list[str]:
+    """All that can be read of a pipeline, as an expression writes it."""
+    pipeline = root if _is_plain(root) else repr(root)
+    if readable.kind == "raw":
+        return [f"{pipeline}.values[0]"]
+    own = [f"{pipeline}.{part}" for part in PARTS[readable.kind]]
+    labels = [
+        f"{pipeline}.{label}"
+        if _is_plain(label) and label not in PARTS["classes"]
+        else f"{pipeline}[{label!r}]"
+        for label in readable.labels or ()
+    ]
+    return labels + own
+
+
+def _is_plain(name: str) -> bool:
+    """Whether an expression can write a name without quotes."""
+    return name.isidentifier() and not keyword.iskeyword(name)
+
+
+def _constant(node: ast.expr, value: object) -> tuple[_Type, _Node]:
+    match value:
+        case bool():
+            return "truth", lambda _look: value
+        case int() | float():
+            number = float(value)
+            if math.isfinite(number):
+                return "number", lambda _look: number
+        case str():
+            return "text", lambda _look: value
+    raise BadExpression(f"{ast.unparse(node)} is not a number, a text, True or False")
+
+
+def _joined(sides: list[_Node], *, decisive: bool) -> _Node:
+    """`or` of truths where True is decisive, `and` where False is."""
+
+    def run(look: Look) -> bool | None:
+        unknown = False
+        for side in sides:
+            found = side(look)
+            if found is decisive:
+                return decisive
+            unknown |= found is None
+        return None if unknown else not decisive
+
+    return run
+
+
+def _applied(function: Callable[..., Value], *sides: _Node) -> _Node:
+    """A function of values that are all known, and whose result is finite."""
+
+    def run(look: Look) -> Value | None:
+        values = [side(look) for side in sides]
+        if any(value is None for value in values):
+            return None
+        try:
+            result = function(*values)
+        except ZeroDivisionError:
+            return None
+        return result if not isinstance(result, float) or math.isfinite(result) else None
+
+    return run
