@@ -1,13 +1,12 @@
 """An engine that gives its memory back between uses."""
 
-import ctypes
 import gc
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 from edgekit.array import Array
 from edgekit.bundle.manifest import EngineName
 from edgekit.runtime.engine import Engine, TensorInfo
+from edgekit.runtime.memory import give_memory_back
 
 
 class DormantEngine:
@@ -45,13 +44,7 @@ class DormantEngine:
         if self._engine is not None:
             self._engine.close()
         self._engine = None
+        gc.collect()
         give_memory_back()
 
     close = sleep
-
-
-def give_memory_back() -> None:
-    """Returns what is free to the system: glibc keeps the holes that a big model leaves."""
-    gc.collect()
-    with suppress(OSError, AttributeError):  # another C library keeps less, and has no such call
-        ctypes.CDLL("libc.so.6").malloc_trim(0)

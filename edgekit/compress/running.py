@@ -1,5 +1,6 @@
 """Runs a recipe's steps, and says what each of them did."""
 
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
@@ -13,7 +14,6 @@ import onnx_ir as ir
 from edgekit.array import Array
 from edgekit.bundle import travels_bytes
 from edgekit.compress.answers import Candidate, answers_to
-from edgekit.compress.dormant import give_memory_back
 from edgekit.compress.measure import Known
 from edgekit.compress.outcome import Outcome, Tuning
 from edgekit.compress.progress import Progress
@@ -23,6 +23,7 @@ from edgekit.compress.trained import TrainedModel
 from edgekit.errors import UnsupportedModel
 from edgekit.graph.describe import describe
 from edgekit.graph.shapes import proto_without_weights
+from edgekit.runtime.memory import give_memory_back
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 
 START = "start"
@@ -104,6 +105,7 @@ def run_steps(
     for step in steps:
         if keep_floats and floats is None and isinstance(step, Quantize):
             floats = model
+        gc.collect()
         give_memory_back()
         started = perf_counter()
         outcome = do_step(step, model, given, where=trained.name, progress=progress)

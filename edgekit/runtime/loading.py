@@ -11,6 +11,7 @@ from edgekit.bundle.manifest import EngineName
 from edgekit.errors import BundleError, EdgekitError, InputError
 from edgekit.runtime.choice import Choice
 from edgekit.runtime.choosing import choose_engine
+from edgekit.runtime.memory import give_memory_back
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from edgekit.runtime.options import EngineOptions, graphs_in
 from edgekit.runtime.selftest import check_golden
@@ -122,17 +123,23 @@ def _opened(artifacts: Sequence[Artifact], bundle: Bundle, options: EngineOption
 def _checked(session: Session, options: EngineOptions) -> tuple[Session, int]:
     """Holds a session to its golden vectors; a cached graph that fails gives way to a fresh one."""
     try:
-        return session, check_golden(session)
+        return session, _passed(session)
     except BundleError as error:
-        session.close()
         engine = session.engine
         if not (isinstance(engine, OnnxRuntimeEngine) and engine.from_cache):
             raise
         _log.warning("%s: its cached graph is made again: %s", session.bundle.path, error)
         engine.forget_cached()
     session = Session.of(session.bundle, session.artifact, options)
+    return session, _passed(session)
+
+
+def _passed(session: Session) -> int:
+    """How many golden vectors it reproduced; a session that does not is closed."""
     try:
-        return session, check_golden(session)
-    except BundleError:
+        count = check_golden(session)
+    except EdgekitError:
         session.close()
         raise
+    give_memory_back()
+    return count

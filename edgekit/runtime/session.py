@@ -12,6 +12,7 @@ from edgekit.bundle.manifest import EngineName
 from edgekit.errors import BundleError
 from edgekit.runtime.engine import Engine, open_engine
 from edgekit.runtime.interpret import interpret
+from edgekit.runtime.memory import give_memory_back
 from edgekit.runtime.options import EngineOptions
 from edgekit.runtime.prediction import Prediction, Timing
 from edgekit.runtime.prepare import prepare
@@ -85,6 +86,7 @@ class Session:
     def close(self) -> None:
         """Gives the model's memory back; it cannot predict any more."""
         self.engine.close()
+        give_memory_back()
 
     def __enter__(self) -> "Session":
         return self
