@@ -6,7 +6,12 @@ from graphlib import CycleError, TopologicalSorter
 
 from edgekit.config.checking import nearest
 from edgekit.config.rules import FactTable, FusionTable, RuleTable
-from edgekit.pipeline.rules.language import BadExpression, Expression, compile_expression
+from edgekit.pipeline.rules.language import (
+    BadExpression,
+    Expression,
+    compile_expression,
+    mistakes_in,
+)
 from edgekit.pipeline.rules.readings import Readable, readable_of_fused
 
 _HINT_LENGTH = 160
@@ -37,11 +42,10 @@ def check_rules(
         *((f"facts.{name}", table.when) for name, table in facts.items()),
         *((f"rules.{name}", table.when) for name, table in rules.items()),
     ]:
-        try:
+        found = mistakes_in(when, readables=readables, facts=facts)
+        mistakes += [f"{where}.when: {m}{_hint(m, unread)}" for m in found if m.word not in unread]
+        if not found:
             compiled[where] = compile_expression(when, readables=readables, facts=facts)
-        except BadExpression as error:
-            if error.word not in unread:
-                mistakes.append(f"{where}.when: {error}{_hint(error)}")
     mistakes += _circle({name: compiled.get(f"facts.{name}") for name in facts})
     return mistakes
 
@@ -53,6 +57,8 @@ def readables_of(
     readables = {name: found for name, found in pipelines.items() if found is not None}
     unread = set(pipelines) - set(readables)
     for name, table in fusion.items():
+        if name in pipelines:
+            continue
         inputs = [readables[one] for one in table.inputs if one in readables]
         if len(inputs) == len(table.inputs):
             readables[name] = readable_of_fused(inputs)
@@ -98,10 +104,10 @@ def _input_mistakes(
         )
 
 
-def _hint(error: BadExpression) -> str:
+def _hint(error: BadExpression, unread: set[str]) -> str:
     if not error.word:
         return ""
-    hint = nearest(error.word, error.known)
+    hint = nearest(error.word, [*error.known, *sorted(unread)])
     return f"; {hint}" if len(hint) <= _HINT_LENGTH else f"; {hint[:_HINT_LENGTH]}..."
 
 

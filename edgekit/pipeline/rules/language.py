@@ -107,10 +107,19 @@ def compile_expression(
             what is not there, or mixes types; one line that says which.
     """
     compiler = _Compiler(readables, tuple(facts))
-    root = compiler.compile(_parsed(text), "truth")
-    if not compiler.readings:
-        raise BadExpression("reads nothing, so it can never change")
+    root = compiler.compile_all(text)
+    for mistake in compiler.mistakes:
+        raise mistake
     return Expression(text, tuple(compiler.readings), root)
+
+
+def mistakes_in(
+    text: str, *, readables: Mapping[str, Readable], facts: Iterable[str] = ()
+) -> list[BadExpression]:
+    """All that is wrong with an expression, of which `compile_expression` raises the first."""
+    compiler = _Compiler(readables, tuple(facts))
+    compiler.compile_all(text)
+    return compiler.mistakes
 
 
 def _parsed(text: str) -> ast.expr:
@@ -146,20 +155,33 @@ def _refuse_depth(tree: ast.expr) -> None:
 
 
 class _Compiler:
-    """Turns Python's tree into functions, and keeps what they read."""
+    """Turns Python's tree into functions, and keeps what they read and what is wrong with them."""
 
     def __init__(self, readables: Mapping[str, Readable], facts: tuple[str, ...]) -> None:
         self.readings: dict[Reading, None] = {}
+        self.mistakes: list[BadExpression] = []
         self._readables, self._facts = readables, facts
 
+    def compile_all(self, text: str) -> _Node:
+        """The function of the whole text."""
+        try:
+            root = self.compile(_parsed(text), "truth")
+            if not self.readings and not self.mistakes:
+                raise BadExpression("reads nothing, so it can never change")
+        except BadExpression as error:
+            self.mistakes.append(error)
+            return lambda _look: None
+        return root
+
     def compile(self, node: ast.expr, wanted: _Type) -> _Node:
-        """The function of a node that has to be of a type."""
-        found, run = self._typed(node)
-        if found != wanted:
-            hint = ": compare it, as in x > 0.5" if (found, wanted) == ("number", "truth") else ""
-            raise BadExpression(
-                f"{ast.unparse(node)} is {_SAID[found]}, and {_SAID[wanted]} is needed there{hint}"
-            )
+        """The function of a node that has to be of a type; of a wrong one, any."""
+        try:
+            found, run = self._typed(node)
+            if found != wanted:
+                raise _mixed(node, found, wanted)
+        except BadExpression as error:
+            self.mistakes.append(error)
+            return lambda _look: None
         return run
 
     def _typed(self, node: ast.expr) -> tuple[_Type, _Node]:
@@ -259,6 +281,13 @@ class _Compiler:
         if readable.kind == "classes" and (readable.labels is None or label in readable.labels):
             return Reading(name, root, "label", label)
         raise _no_such(name, root, readable)
+
+
+def _mixed(node: ast.expr, found: _Type, wanted: _Type) -> BadExpression:
+    hint = ": compare it, as in x > 0.5" if (found, wanted) == ("number", "truth") else ""
+    return BadExpression(
+        f"{ast.unparse(node)} is {_SAID[found]}, and {_SAID[wanted]} is needed there{hint}"
+    )
 
 
 def _no_such(name: str, root: str, readable: Readable) -> BadExpression:
