@@ -18,16 +18,24 @@ from edgekit.runtime.prediction import AnomalyScore, Classification, Prediction,
 @click.argument(
     "inputs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="INPUT..."
 )
-@click.option("--engine", type=click.Choice(["onnxruntime", "litert"]), help="What runs it.")
+@click.option("--engine", type=click.Choice(["onnxruntime", "litert", "auto"]),
+              help="What runs it; auto: the fastest here that passes.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def predict(bundle: Path, inputs: tuple[Path, ...], engine: str | None, as_json: bool) -> None:
     """Ask BUNDLE about each INPUT: pictures, or .csv and .npy files of sensor windows.
 
     A folder stands for the pictures in it. A .csv gives every window of its rows.
     """
+    from edgekit.runtime.loading import load_session
     from edgekit.runtime.session import Session
 
-    session = Session.open(bundle, engine=engine)  # type: ignore[arg-type]  # click has checked it
+    if engine == "auto":
+        loaded = load_session(bundle, engine="auto")
+        session = loaded.session
+        assert loaded.choice is not None
+        click.echo(loaded.choice.line(), err=True)
+    else:
+        session = Session.open(bundle, engine=engine)  # type: ignore[arg-type]  # click checked it
     results: list[dict[str, Any]] = []
     for name, sample in _samples(inputs, session.bundle.manifest.input):
         try:

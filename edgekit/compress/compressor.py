@@ -34,6 +34,7 @@ from edgekit.compress.running import serialized
 from edgekit.compress.sensitivity import LayerSensitivity, sensitivities
 from edgekit.compress.steps import require_runnable
 from edgekit.compress.trained import TrainedModel
+from edgekit.compress.variants import require_variants
 from edgekit.compress.workbench import Made, Source, Workbench, set_up
 from edgekit.errors import GateMissed
 from edgekit.graph.load import load_onnx
@@ -145,6 +146,7 @@ def open_workbench(
 ) -> Workbench:
     """A model file and its data, ready for recipes to be tried on them: see `compress_model`."""
     require_runnable(recipe.steps, where="recipe")
+    require_variants(recipe, where="recipe")
     source = load_onnx(model)
     labels = labels or recipe.labels
     known = read_labels(labels) if labels else ()
