@@ -2,16 +2,16 @@
 
 import keyword
 from collections.abc import Iterator, Mapping
-from graphlib import CycleError, TopologicalSorter
 
 from edgekit.config.checking import nearest
 from edgekit.config.rules import FactTable, FusionTable, RuleTable
 from edgekit.pipeline.rules.language import (
-    BadExpression,
     Expression,
     compile_expression,
     mistakes_in,
 )
+from edgekit.pipeline.rules.order import FactsInCircle, in_order
+from edgekit.pipeline.rules.parsing import BadExpression
 from edgekit.pipeline.rules.readings import Readable, readable_of_fused
 
 _HINT_LENGTH = 160
@@ -46,7 +46,10 @@ def check_rules(
         mistakes += [f"{where}.when: {m}{_hint(m, unread)}" for m in found if m.word not in unread]
         if not found:
             compiled[where] = compile_expression(when, readables=readables, facts=facts)
-    mistakes += _circle({name: compiled.get(f"facts.{name}") for name in facts})
+    try:
+        in_order({name: compiled[at] for name in facts if (at := f"facts.{name}") in compiled})
+    except FactsInCircle as error:
+        mistakes.append(f"facts.{error.circle[0]}.when: {error}")
     return mistakes
 
 
@@ -109,17 +112,3 @@ def _hint(error: BadExpression, unread: set[str]) -> str:
         return ""
     hint = nearest(error.word, [*error.known, *sorted(unread)])
     return f"; {hint}" if len(hint) <= _HINT_LENGTH else f"; {hint[:_HINT_LENGTH]}..."
-
-
-def _circle(facts: Mapping[str, Expression | None]) -> list[str]:
-    graph = {
-        name: [reading.of for reading in expression.readings if reading.part == "fact"]
-        for name, expression in facts.items()
-        if expression is not None
-    }
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        circle: list[str] = error.args[1]
-        return [f"facts.{circle[0]}.when: reads itself in a circle: {' -> '.join(circle)}"]
-    return []

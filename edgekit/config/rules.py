@@ -8,7 +8,7 @@ from edgekit.config.prediction_stages import Duration
 from edgekit.config.sinks import Sink
 from edgekit.config.table import Table, TopicLevel
 from edgekit.pipeline.rules.conditions import MAX_AGE_S, Fact, Rule
-from edgekit.pipeline.rules.language import MAX_LENGTH
+from edgekit.pipeline.rules.parsing import MAX_LENGTH
 
 FactName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_]{0,63}\Z")]
 """A name that an expression can write."""

@@ -101,7 +101,7 @@ def test_every_mistake_is_told_with_its_key_and_the_nearest_right_word() -> None
         "as in x > 0.5",
         "rules.t.when: is not an expression: '(' was never closed at character 1; write it like "
         "door.person > 0.8 and not pump.anomalous",
-        "facts.x.when: reads itself in a circle: x -> y -> x",
+        "facts.x.when: facts read each other in a circle: x -> y -> x",
     ]
 
 

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.pipeline.rules.language import (
-    MAX_LENGTH,
-    BadExpression,
     Expression,
     compile_expression,
 )
+from edgekit.pipeline.rules.parsing import MAX_LENGTH, BadExpression
 from edgekit.pipeline.rules.readings import Readable, Reading, Value, value_of
 from edgekit.runtime.prediction import AnomalyScore, Classification, RawValues
 from tests.pipeline.inferences import anomaly, classes, inference, raw
@@ -197,6 +196,18 @@ def test_what_is_not_of_the_language_is_refused_in_a_line(text: str, says: str |
         compiled(text)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value).replace(text, "")
+
+
+def test_every_mistake_in_an_expression_is_told_once() -> None:
+    found = mistakes_in(
+        "0 < dor.p < 1 and (quit or door.top > 1) and f(1)", readables=READABLES, facts=FACTS
+    )
+    assert [str(mistake).partition(":")[0] for mistake in found] == [
+        "there is no pipeline 'dor'",
+        "there is no pipeline or fact 'quit'",
+        "door.top is a text, and a number is needed there",
+        "f(1) is not of this language",
+    ]
 
 
 def test_what_is_read_is_told_once_each() -> None:

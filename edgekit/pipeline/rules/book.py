@@ -3,13 +3,13 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from graphlib import CycleError, TopologicalSorter
 
-from edgekit.errors import InputError
 from edgekit.pipeline.parts import Firing, Inference
 from edgekit.pipeline.rules.conditions import Fact, Rule
 from edgekit.pipeline.rules.held import HeldFact, HeldRule
-from edgekit.pipeline.rules.language import Expression, Look, compile_expression
+from edgekit.pipeline.rules.language import Expression, compile_expression
+from edgekit.pipeline.rules.operations import Look
+from edgekit.pipeline.rules.order import in_order
 from edgekit.pipeline.rules.readings import Readable, Reading, Value, value_of
 from edgekit.runtime.prediction import Prediction
 
@@ -54,7 +54,8 @@ class RuleBook:
             return compile_expression(when, readables=readables, facts=names)
 
         by_name = {fact.name: HeldFact(fact, compiled(fact.when)) for fact in facts}
-        self._facts = {name: by_name[name] for name in _in_order(by_name)}
+        order = in_order({name: held.expression for name, held in by_name.items()})
+        self._facts = {name: by_name[name] for name in order}
         self._rules = [HeldRule(rule, compiled(rule.when)) for rule in rules]
         self._boot, self._now_ms = boot, now_ms
         self._latest: dict[str, tuple[Prediction, float]] = {}
@@ -140,21 +141,3 @@ class RuleBook:
 def _stale_s(taken_s: float, max_age_s: float) -> float:
     """The first moment at which a prediction is older than `max_age_s`."""
     return math.nextafter(taken_s + max_age_s, math.inf)
-
-
-def _in_order(facts: Mapping[str, HeldFact]) -> list[str]:
-    """Names of facts, each after those that it reads.
-
-    Raises:
-        InputError: some read each other in a circle.
-    """
-    graph = {
-        name: [reading.of for reading in held.expression.readings if reading.part == "fact"]
-        for name, held in facts.items()
-    }
-    try:
-        return list(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        raise InputError(
-            f"facts read each other in a circle: {' -> '.join(error.args[1])}"
-        ) from error

@@ -9,39 +9,26 @@ import ast
 import keyword
 import math
 import operator
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from edgekit.errors import InputError
-from edgekit.pipeline.rules.readings import PARTS, Part, Readable, Reading, Value
+from edgekit.pipeline.rules.operations import (
+    ARITHMETIC,
+    EQUALITY,
+    ORDER,
+    Look,
+    Node,
+    applied,
+    joined,
+)
+from edgekit.pipeline.rules.parsing import BadExpression, parsed
+from edgekit.pipeline.rules.readings import PARTS, Part, Readable, Reading
 
-MAX_LENGTH = 256
-MAX_DEPTH = 24
 _MAX_PLACE = 1_000_000
-
-Look = Callable[[Reading], Value | None]
-"""Gives the value of a reading, `None` where it is unknown."""
 
 _Type = Literal["number", "truth", "text"]
 _SAID: dict[_Type, str] = {"number": "a number", "truth": "true or false", "text": "a text"}
-_ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
-_ORDER: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
-_EQUALITY: dict[type[ast.cmpop], Callable[[Value, Value], bool]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
 _TYPE_OF_PART: dict[Part, _Type] = {
     "fact": "truth",
     "label": "number",
@@ -52,20 +39,6 @@ _TYPE_OF_PART: dict[Part, _Type] = {
     "anomalous": "truth",
     "value": "number",
 }
-_Node = Callable[[Look], Value | None]
-
-
-class BadExpression(InputError):
-    """An expression that cannot be used.
-
-    Attributes:
-        word: the name in it that nothing has, if that is what is wrong.
-        known: the names there are in its place.
-    """
-
-    def __init__(self, text: str, *, word: str = "", known: Iterable[str] = ()) -> None:
-        super().__init__(text)
-        self.word, self.known = word, tuple(known)
 
 
 @dataclass(frozen=True)
@@ -79,7 +52,7 @@ class Expression:
 
     text: str
     readings: tuple[Reading, ...]
-    _root: _Node
+    _root: Node
 
     def value(self, look: Look) -> bool | None:
         """Whether it is true, `None` where that depends on something unknown.
@@ -119,39 +92,7 @@ def mistakes_in(
     """All that is wrong with an expression, of which `compile_expression` raises the first."""
     compiler = _Compiler(readables, tuple(facts))
     compiler.compile_all(text)
-    return compiler.mistakes
-
-
-def _parsed(text: str) -> ast.expr:
-    if len(text) > MAX_LENGTH:
-        raise BadExpression(
-            f"is {len(text)} characters long, and at most {MAX_LENGTH} are read: name parts of "
-            "it as facts"
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python only warns of is a slip here
-            line = text.replace("\r", " ").replace("\n", " ").strip()
-            tree = ast.parse(line, mode="eval").body
-    except SyntaxError as error:
-        where = f" at character {error.offset}" if error.offset else ""
-        raise BadExpression(
-            f"is not an expression: {error.msg}{where}; write it like "
-            "door.person > 0.8 and not pump.anomalous"
-        ) from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise BadExpression(f"is not an expression: {error}") from error
-    _refuse_depth(tree)
-    return tree
-
-
-def _refuse_depth(tree: ast.expr) -> None:
-    level: list[ast.AST] = [tree]
-    for _ in range(MAX_DEPTH):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
-            return
-    raise BadExpression(f"is nested deeper than {MAX_DEPTH}: name parts of it as facts")
+    return list({str(mistake): mistake for mistake in compiler.mistakes}.values())
 
 
 class _Compiler:
@@ -162,10 +103,10 @@ class _Compiler:
         self.mistakes: list[BadExpression] = []
         self._readables, self._facts = readables, facts
 
-    def compile_all(self, text: str) -> _Node:
+    def compile_all(self, text: str) -> Node:
         """The function of the whole text."""
         try:
-            root = self.compile(_parsed(text), "truth")
+            root = self.compile(parsed(text), "truth")
             if not self.readings and not self.mistakes:
                 raise BadExpression("reads nothing, so it can never change")
         except BadExpression as error:
@@ -173,7 +114,7 @@ class _Compiler:
             return lambda _look: None
         return root
 
-    def compile(self, node: ast.expr, wanted: _Type) -> _Node:
+    def compile(self, node: ast.expr, wanted: _Type) -> Node:
         """The function of a node that has to be of a type; of a wrong one, any."""
         try:
             found, run = self._typed(node)
@@ -184,7 +125,7 @@ class _Compiler:
             return lambda _look: None
         return run
 
-    def _typed(self, node: ast.expr) -> tuple[_Type, _Node]:
+    def _typed(self, node: ast.expr) -> tuple[_Type, Node]:
         match node:
             case ast.Constant(value):
                 return _constant(node, value)
@@ -194,38 +135,38 @@ class _Compiler:
                 return _TYPE_OF_PART[reading.part], lambda look: look(reading)
             case ast.BoolOp(op, values):
                 sides = [self.compile(value, "truth") for value in values]
-                return "truth", _joined(sides, decisive=isinstance(op, ast.Or))
+                return "truth", joined(sides, decisive=isinstance(op, ast.Or))
             case ast.UnaryOp(ast.Not(), operand):
-                return "truth", _applied(operator.not_, self.compile(operand, "truth"))
+                return "truth", applied(operator.not_, self.compile(operand, "truth"))
             case ast.UnaryOp(ast.USub(), operand):
-                return "number", _applied(operator.neg, self.compile(operand, "number"))
-            case ast.BinOp(left, op, right) if type(op) in _ARITHMETIC:
+                return "number", applied(operator.neg, self.compile(operand, "number"))
+            case ast.BinOp(left, op, right) if type(op) in ARITHMETIC:
                 sides = [self.compile(left, "number"), self.compile(right, "number")]
-                return "number", _applied(_ARITHMETIC[type(op)], *sides)
+                return "number", applied(ARITHMETIC[type(op)], *sides)
             case ast.Compare(first, ops, others):
                 pairs = zip([first, *others[:-1]], ops, others, strict=True)
-                return "truth", _joined([self._compared(*pair) for pair in pairs], decisive=False)
+                return "truth", joined([self._compared(*pair) for pair in pairs], decisive=False)
         raise BadExpression(
             f"{ast.unparse(node)} is not of this language: it has and, or, not, < <= > >= == !=, "
             "in, + - * /, numbers, texts and names"
         )
 
-    def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> _Node:
-        if type(op) in _ORDER:
+    def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Node:
+        if type(op) in ORDER:
             sides = [self.compile(left, "number"), self.compile(right, "number")]
-            return _applied(_ORDER[type(op)], *sides)
-        if type(op) in _EQUALITY:
+            return applied(ORDER[type(op)], *sides)
+        if type(op) in EQUALITY:
             kind, run = self._typed(left)
-            return _applied(_EQUALITY[type(op)], run, self.compile(right, kind))
+            return applied(EQUALITY[type(op)], run, self.compile(right, kind))
         if isinstance(op, ast.In | ast.NotIn):
             if not isinstance(right, ast.List | ast.Tuple) or not right.elts:
                 raise BadExpression(
                     f"{ast.unparse(right)} is not a list of texts, as in ['cat', 'dog']"
                 )
             kind, run = self._typed(left)
-            same = [_applied(operator.eq, run, self.compile(e, kind)) for e in right.elts]
-            found = _joined(same, decisive=True)
-            return _applied(operator.not_, found) if isinstance(op, ast.NotIn) else found
+            same = [applied(operator.eq, run, self.compile(e, kind)) for e in right.elts]
+            found = joined(same, decisive=True)
+            return applied(operator.not_, found) if isinstance(op, ast.NotIn) else found
         raise BadExpression("'is' is not of this language: write ==")
 
     def _reading(self, node: ast.Name | ast.Attribute | ast.Subscript) -> Reading:
@@ -314,7 +255,7 @@ def _is_plain(name: str) -> bool:
     return name.isidentifier() and not keyword.iskeyword(name)
 
 
-def _constant(node: ast.expr, value: object) -> tuple[_Type, _Node]:
+def _constant(node: ast.expr, value: object) -> tuple[_Type, Node]:
     match value:
         case bool():
             return "truth", lambda _look: value
@@ -325,34 +266,3 @@ def _constant(node: ast.expr, value: object) -> tuple[_Type, _Node]:
         case str():
             return "text", lambda _look: value
     raise BadExpression(f"{ast.unparse(node)} is not a number, a text, True or False")
-
-
-def _joined(sides: list[_Node], *, decisive: bool) -> _Node:
-    """`or` of truths where True is decisive, `and` where False is."""
-
-    def run(look: Look) -> bool | None:
-        unknown = False
-        for side in sides:
-            found = side(look)
-            if found is decisive:
-                return decisive
-            unknown |= found is None
-        return None if unknown else not decisive
-
-    return run
-
-
-def _applied(function: Callable[..., Value], *sides: _Node) -> _Node:
-    """A function of values that are all known, and whose result is finite."""
-
-    def run(look: Look) -> Value | None:
-        values = [side(look) for side in sides]
-        if any(value is None for value in values):
-            return None
-        try:
-            result = function(*values)
-        except ZeroDivisionError:
-            return None
-        return result if not isinstance(result, float) or math.isfinite(result) else None
-
-    return run
