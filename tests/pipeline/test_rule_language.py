@@ -8,10 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.pipeline.rules.language import (
-    Expression,
-    compile_expression,
-)
+from edgekit.pipeline.rules.language import Expression, compile_expression, mistakes_in
 from edgekit.pipeline.rules.parsing import MAX_LENGTH, BadExpression
 from edgekit.pipeline.rules.readings import Readable, Reading, Value, value_of
 from edgekit.runtime.prediction import AnomalyScore, Classification, RawValues
