@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import select
 import socket
 import ssl
@@ -19,10 +20,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edgekit.errors import ConfigError
 from edgekit.messaging.backoff import jittered_backoff
 from edgekit.messaging.client import connect, new_client, publish
+from edgekit.messaging.complaining import BrokerComplaints
+from edgekit.messaging.departures import Departures
 from edgekit.messaging.incoming import Handler, Incoming, Received
+from edgekit.messaging.outbox import Outbox, Priority
 from edgekit.messaging.outgoing import LinkCounts, Outgoing, Publication
 from edgekit.messaging.payloads import Status, encode
-from edgekit.messaging.refusals import Complaints, why_cut, why_refused, why_unreachable
+from edgekit.messaging.refusals import Complaints
 from edgekit.messaging.settings import MqttSettings
 from edgekit.messaging.topics import Topics
 
@@ -32,6 +36,7 @@ log = logging.getLogger(__name__)
 
 _ANSWER_TIMEOUT_S = 10.0
 _IN_FLIGHT = 20
+_LOOK_S = 0.05
 
 
 class MqttLink:
@@ -42,10 +47,10 @@ class MqttLink:
     An absent, refusing or broken broker raises nothing: it is logged once a reason, with what to
     do, and again every ten minutes.
 
-    It promises no durability: messages wait in memory, at most `max_queued` of them, the oldest
-    making room; what the broker did not confirm by the end of the process is lost. Within that
-    QoS 1 messages arrive at least once, in order but for what is sent again after a connection
-    was lost.
+    What is published durably waits in the outbox, which keeps it until the broker has confirmed
+    it. All else waits in memory, at most `max_queued` messages, the oldest making room; what the
+    broker did not confirm by the end of the process is lost. Within that QoS 1 messages arrive at
+    least once, in order but for what is sent again after a connection was lost.
 
     Each connection gets a paho client of its own, driven from our thread through paho's interface
     for outside event loops: paho's own thread dies for good when a broker sends what it cannot
@@ -58,6 +63,7 @@ class MqttLink:
         topics: Topics,
         status: Status,
         *,
+        outbox: Outbox | None = None,
         backoff: Callable[[], Iterator[float]] = jittered_backoff,
     ) -> None:
         """Prepares the link; the `with` block starts it.
@@ -66,6 +72,7 @@ class MqttLink:
             settings: the broker.
             topics: where this board speaks.
             status: what it says of itself when it is online.
+            outbox: what keeps messages on the disk; opened before the link and closed after it.
             backoff: gives the seconds to wait before each attempt after a failure.
 
         Raises:
@@ -81,18 +88,19 @@ class MqttLink:
         self._incoming = Incoming(log, max_payload_bytes=settings.max_received_bytes)
         self._changed = threading.Condition()  # guards all that follows, and _outgoing
         self._connected = False
-        self._window = _IN_FLIGHT
-        self._announcement: Publication | None = None
-        self._announcements_in_flight: set[int] = set()
+        self._outbox = outbox
+        self._departures = Departures(self._outgoing, outbox)
         self._close_by: float | None = None
         self._greeters: list[Callable[[], None]] = []
         self._must_greet = False
-        self._last_error = ""
-        self._trouble = Complaints(log)
-        self._refusals = Complaints(log)
+        self._complaints = BrokerComplaints(log, settings, self._client_id)
         self._mishaps = Complaints(log)
         self._alarm: socket.socket | None = None  # a byte written here ends the thread's wait
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
+        if outbox is not None:
+            outbox.attach(
+                self._wake, lambda letter: self.publish(letter.topic, letter.payload, qos=1)
+            )
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -151,6 +159,28 @@ class MqttLink:
         self._wake()
         return taken
 
+    def publish_durably(
+        self, topic: str, payload: bytes, *, priority: Priority = Priority.TELEMETRY
+    ) -> bool:
+        """Hands a QoS 1 message to the outbox; where there is none, it is published from memory.
+
+        Args:
+            topic: where to; without wildcards.
+            payload: a JSON object without a `hist` of its own; it gets one when it is sent late.
+            priority: telemetry makes room for events.
+
+        Returns:
+            Whether it was taken; it is on the disk a little later.
+
+        Raises:
+            ValueError: a topic that cannot be.
+        """
+        if self._outbox is None:
+            return self.publish(topic, payload, qos=1)
+        if not topic or "+" in topic or "#" in topic:
+            raise ValueError(f"cannot publish to {topic!r}")
+        return self._outbox.put(topic, payload, priority=priority).is_stored is not False
+
     def subscribe(self, topic_filter: str, handler: Handler, *, qos: int = 1) -> None:
         """Has a handler called with every message of some topics, on this and all connections.
 
@@ -192,8 +222,7 @@ class MqttLink:
 
     def wait_until_acknowledged(self, timeout_s: float) -> bool:
         """Waits until nothing waits for the broker's answer any more; says whether that is so."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._outgoing.counts.waiting, timeout_s)
+        return self._wait_until(lambda: not self._departures.waits, timeout_s)
 
     def close(self, reason: str = "stopped", *, timeout_s: float = 1.0) -> None:
         """Says goodbye and stops, within the time given even where the broker is dead.
@@ -205,8 +234,8 @@ class MqttLink:
         deadline = time.monotonic() + timeout_s
         with self._changed:
             if self._close_by is None:
-                self._changed.wait_for(
-                    lambda: not self._connected or not self._outgoing.counts.waiting, timeout_s / 2
+                self._wait_until(
+                    lambda: not self._connected or not self._departures.is_busy, timeout_s / 2
                 )
                 self._announce(self._status.offline(reason))
                 self._close_by = deadline
@@ -218,6 +247,16 @@ class MqttLink:
             if left := self._outgoing.abandon():
                 log.warning("MQTT link closed; %d messages never reached the broker", left)
             self._changed.notify_all()
+
+    def _wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Waits for what the link or its outbox does."""
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while not holds():
+                if (left_s := deadline - time.monotonic()) <= 0:
+                    return False
+                self._changed.wait(left_s if self._outbox is None else min(left_s, _LOOK_S))
+            return True
 
     # What follows runs on the link's own thread.
 
@@ -238,28 +277,25 @@ class MqttLink:
 
     def _connect_and_serve(self, bell: socket.socket) -> bool:
         """Goes through one connection, from its first attempt to its loss; was there one?"""
-        settings = self._settings
         client = self._new_client()
-        before = self._trouble.count
+        before = self._complaints.count
         try:
-            connect(client, settings)
+            connect(client, self._settings)
             self._serve(client, bell)
         except (OSError, UnicodeError) as error:
-            ca = str(settings.ca) if settings.ca else None
-            self._complain(why_unreachable(error, tls=settings.encrypted, ca=ca))
+            self._complaints.unreachable(error)
         except Exception as error:  # paho raises all sorts at bytes that are not MQTT
-            self._complain(f"it does not speak MQTT: {type(error).__name__}: {error}")
-            log.debug("while talking to %s", settings.address, exc_info=True)
+            self._complaints.not_mqtt(error)
+            log.debug("while talking to %s", self._settings.address, exc_info=True)
         finally:
             if (connection := client.socket()) is not None:
                 connection.close()
             with self._changed:
                 was_connected, self._connected = self._connected, False
-                self._outgoing.connection_lost()
-                self._announcements_in_flight.clear()
+                self._departures.connection_lost()
                 self._changed.notify_all()
-        if self._close_by is None and self._trouble.count == before:
-            self._complain(self._why_lost() if was_connected else self._why_never_answered())
+        if self._close_by is None and self._complaints.count == before:
+            (self._complaints.lost if was_connected else self._complaints.never_answered)()
         return was_connected
 
     def _new_client(self) -> Client:
@@ -270,7 +306,7 @@ class MqttLink:
         offline = self._status.offline("the connection was lost")
         will = Publication(self._topics.status, encode(offline), retain=True)
         client = new_client(self._settings, self._client_id, self._tls, will=will)
-        self._last_error = ""
+        self._complaints.last_error = ""
         client.on_log = self._on_log
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -294,7 +330,7 @@ class MqttLink:
             wanted = select.POLLIN | (select.POLLOUT if client.want_write() else 0)
             events.register(connection.fileno(), wanted)
             decrypted = isinstance(connection, ssl.SSLSocket) and connection.pending()
-            events.poll(0 if decrypted else self._patience_ms())
+            events.poll(0 if decrypted else self._patience_ms(client))
             with contextlib.suppress(BlockingIOError):
                 bell.recv(4096)
             client.loop_read()
@@ -306,37 +342,38 @@ class MqttLink:
         with self._changed:
             if self._close_by is None:
                 return False
-            if self._announcement is not None or self._announcements_in_flight:
+            if self._departures.has_status:
                 return not self._connected or time.monotonic() >= self._close_by
         client.disconnect()
         return True
 
-    def _patience_ms(self) -> int:
-        if self._close_by is None:
-            return 1000  # for paho's keep-alive; everything else wakes us
-        return max(1, round(1000 * min(1.0, self._close_by - time.monotonic())))
+    def _patience_ms(self, client: Client) -> int:
+        wait_s = 1.0  # for paho's keep-alive; nearly everything else wakes us
+        if self._connected and not client.want_write():
+            stored_s = self._departures.wait_s()
+            wait_s = wait_s if stored_s is None else min(wait_s, stored_s)
+        if self._close_by is not None:
+            wait_s = min(wait_s, self._close_by - time.monotonic())
+        return max(1, math.ceil(1000 * wait_s))
 
     def _hand_over(self, client: Client) -> None:
         with self._changed:
             if self._connected:
                 self._incoming.tell(client)  # before what was published after it was wished for
             while self._connected and not client.want_write():
-                if len(self._announcements_in_flight) + self._outgoing.in_flight >= self._window:
+                if (item := self._departures.next()) is None:
                     return
-                announcement, self._announcement = self._announcement, None
-                item = announcement or self._outgoing.take()
-                if item is None:
-                    return
-                packet_id = publish(client, self._settings, item)
-                if announcement is not None:
-                    self._announcements_in_flight.add(packet_id)
-                else:
-                    self._outgoing.handed_over(item, packet_id)
+                if self._departures.is_too_large(item):
+                    self._departures.refuse(item)
+                    self._complaints.message_too_large(item.publication.topic, item.size_bytes)
+                    continue
+                packet_id = publish(client, self._settings, item.publication)
+                self._departures.handed_over(item, packet_id)
                 self._changed.notify_all()
 
     def _greet(self) -> None:
         with self._changed:
-            if not (self._must_greet and self._connected) or self._announcement is not None:
+            if not (self._must_greet and self._connected) or self._departures.status is not None:
                 return
             self._must_greet = False
             greeters = list(self._greeters)
@@ -348,7 +385,7 @@ class MqttLink:
 
     def _on_log(self, client: Client, _: object, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:
-            self._last_error = text
+            self._complaints.last_error = text
 
     def _on_connect(
         self,
@@ -359,18 +396,19 @@ class MqttLink:
         more: Properties | None,
     ) -> None:
         if code.is_failure:
-            self._complain(why_refused(code.value, str(code)))
+            self._complaints.turned_away(code.value, str(code))
             return
         with self._changed:
             self._connected = True
-            self._window = min(_IN_FLIGHT, getattr(more, "ReceiveMaximum", _IN_FLIGHT))
+            window = min(_IN_FLIGHT, getattr(more, "ReceiveMaximum", _IN_FLIGHT))
+            self._departures.connected(window, getattr(more, "MaximumPacketSize", None))
             numbers = getattr(more, "SubscriptionIdentifierAvailable", 1)
             self._incoming.connected(uses_numbers=more is not None and bool(numbers))
             self._must_greet = self._close_by is None
             if self._close_by is None:
                 self._announce(self._status)
             self._changed.notify_all()
-        self._trouble.all_well()
+        self._complaints.all_well()
         log.info("connected to the MQTT broker at %s", self._settings.address)
 
     def _on_disconnect(
@@ -382,46 +420,20 @@ class MqttLink:
         more: Properties | None,
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            self._complain(why_refused(code.value, str(code)))
+            self._complaints.turned_away(code.value, str(code))
 
     def _on_publish(
         self, client: Client, _: object, packet_id: int, code: ReasonCode, more: Properties
     ) -> None:
         with self._changed:
-            self._announcements_in_flight.discard(packet_id)
-            item = self._outgoing.confirmed(packet_id, accepted=not code.is_failure)
+            topic = self._departures.confirmed(packet_id, code.value)
             self._changed.notify_all()
         if code.is_failure:
-            topic = item.topic if item else self._topics.status
-            self._refusals.make(
-                f"{topic} {code}",
-                f"the MQTT broker at {self._settings.address} refused a message to {topic}: "
-                f"{why_refused(code.value, str(code))}",
-            )
+            topic = topic or self._topics.status
+            self._complaints.message_refused(topic, code.value, str(code))
 
     def _announce(self, status: Status) -> None:
-        self._announcement = Publication(self._topics.status, encode(status), retain=True)
-
-    def _complain(self, reason: str) -> None:
-        text = f"no MQTT broker at {self._settings.address}: {reason} (trying on)"
-        self._trouble.make(reason, text)
-
-    def _why_lost(self) -> str:
-        if (about_us := why_cut(self._last_error)) is not None:
-            return about_us
-        return (
-            "the connection was lost; where this repeats, another program may be using the "
-            f"client id {self._client_id}"
-        )
-
-    def _why_never_answered(self) -> str:
-        if (about_us := why_cut(self._last_error)) is not None:
-            return about_us
-        hints = [] if self._settings.encrypted else ["does it expect TLS?"]
-        if self._settings.encrypted and self._settings.certificate is None:
-            hints += ["does it ask for a certificate?"]
-        hints += ["does it speak MQTT 3.1.1 only?"] if self._settings.version == "5" else []
-        return " ".join(["it closed the connection unanswered;", *hints, "see its log"])
+        self._departures.status = Publication(self._topics.status, encode(status), retain=True)
 
     def _wake(self) -> None:
         with self._changed, contextlib.suppress(BlockingIOError):  # full: it will wake anyway

@@ -100,6 +100,10 @@ class Outgoing:
             self._dropped += not accepted
         return publication
 
+    def give_up(self) -> None:
+        """Notes that the message just taken will never be sent."""
+        self._dropped += 1
+
     def connection_lost(self) -> None:
         """Puts what was in flight back at the head of the line, in order, to be sent again."""
         lost = [replace(item, losses=item.losses + 1) for item in self._in_flight.values()]

@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from edgekit.messaging.link import MqttLink
+from edgekit.messaging.outbox import Priority
 from edgekit.messaging.payloads import encode
 from edgekit.messaging.topics import Topics
 from edgekit.pipeline.message import message_of
@@ -11,7 +12,10 @@ from edgekit.pipeline.parts import Event, Firing
 
 
 class MqttSink:
-    """Hands each event to the link, which waits for the broker where it must. Owns nothing."""
+    """Hands each event to the link: at QoS 1 durably, where the link has an outbox. Owns nothing.
+
+    The firing of a rule outranks a prediction where the outbox has no room for both.
+    """
 
     def __init__(self, link: MqttLink, topics: Topics, *, qos: int = 1) -> None:
         self._link = link
@@ -32,7 +36,10 @@ class MqttSink:
     def send(self, event: Event) -> bool:
         """Queues an event; `False` when the link takes no more."""
         if isinstance(event, Firing):
-            topic = self._topics.event(event.rule)
+            topic, priority = self._topics.event(event.rule), Priority.EVENT
         else:
-            topic = self._topics.infer(event.pipeline)
-        return self._link.publish(topic, encode(message_of(event)), qos=self._qos)
+            topic, priority = self._topics.infer(event.pipeline), Priority.TELEMETRY
+        payload = encode(message_of(event))
+        if self._qos == 0:
+            return self._link.publish(topic, payload, qos=0)
+        return self._link.publish_durably(topic, payload, priority=priority)
