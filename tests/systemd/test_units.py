@@ -19,7 +19,6 @@ HARDENING = """\
 AmbientCapabilities=
 CapabilityBoundingSet=
 DevicePolicy=closed
-FailureAction=reboot
 KeyringMode=private
 LimitCORE=0
 LockPersonality=yes
@@ -28,6 +27,7 @@ MemoryMax=75%
 NoNewPrivileges=yes
 NotifyAccess=main
 OOMPolicy=continue
+OnFailure=edgekit-reboot.service
 PrivateIPC=yes
 PrivateMounts=yes
 PrivateTmp=yes
@@ -80,6 +80,12 @@ def test_a_line_that_protects_the_board_is_still_there(line: str) -> None:
     assert line in lines()
 
 
+def test_a_failure_that_a_restart_mends_reboots_nothing() -> None:
+    assert not any(line.startswith(("FailureAction", "StartLimitAction")) for line in lines())
+    reboot = (SYSTEMD / "edgekit-reboot.service").read_text(encoding="utf-8")
+    assert "\nSuccessAction=reboot\n" in reboot
+
+
 def test_devices_are_cameras_and_serial_ports_and_no_others() -> None:
     allowed = {line.partition("=")[2] for line in lines() if line.startswith("DeviceAllow=")}
     ports = {f"char-tty{kind} rw" for kind in ("USB", "ACM", "AMA", "S")}
@@ -91,8 +97,10 @@ def test_systemd_reads_the_unit_without_a_word(tmp_path: Path) -> None:
     # The programme is not on this machine; the rest is word for word.
     text = UNIT.read_text(encoding="utf-8").replace("/opt/edgekit/bin/edgekitd", sys.executable)
     (tmp_path / UNIT.name).write_text(text)
+    shutil.copy(SYSTEMD / "edgekit-reboot.service", tmp_path)
+    units = sorted(map(str, tmp_path.iterdir()))
     done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", str(tmp_path / UNIT.name)],
+        ["systemd-analyze", "verify", "--man=no", *units],
         capture_output=True,
         text=True,
         check=False,
