@@ -1,5 +1,7 @@
 """Mistakes in fusion, facts and rules are told when the settings are checked, all at once."""
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.config.checking import check
+from edgekit.config.prediction_stages import PredictionStage
 from edgekit.config.rule_checks import check_rules, readables_of
 from edgekit.config.rules import FactName, FactTable, FusionTable, RuleTable
 from edgekit.config.table import Table, TopicLevel
 from edgekit.errors import ConfigError
+from edgekit.messaging.payloads import decode_fired
+from edgekit.pipeline.message import message_of
 from edgekit.pipeline.rules.book import RuleBook
 from edgekit.pipeline.rules.readings import Readable
+from tests.pipeline.inferences import anomaly, classes, inference
 
 SINK = {"kind": "jsonl", "path": "x.jsonl"}
 PIPELINES: dict[str, Readable | None] = {
@@ -178,3 +184,41 @@ def test_any_tables_give_mistakes_or_a_rule_book(
             readables=readables,
             boot="b",
         )
+
+
+def guide_blocks(language: str) -> list[str]:
+    text = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def test_the_guides_settings_have_no_mistakes() -> None:
+    (block,) = guide_blocks("toml")
+    tables = tomllib.loads(block)
+    pipelines = tables.pop("pipelines")
+    assert mistakes(**tables) == []
+    for stage in pipelines["door"]["stages"]:
+        check({"stage": stage}, StageDocument, source="t", folder=Path())
+
+
+def test_the_guides_event_is_what_the_guides_rule_makes() -> None:
+    read = document(
+        **{k: v for k, v in tomllib.loads(guide_blocks("toml")[0]).items() if k != "pipelines"}
+    )
+    readables, _ = readables_of(PIPELINES, read.fusion)
+    book = RuleBook(
+        [table.rule(name) for name, table in read.rules.items()],
+        [table.fact(name) for name, table in read.facts.items()],
+        readables=readables,
+        boot="5f0c",
+        now_ms=lambda: 1790000000000,
+    )
+    book.take(inference(classes(0.9, 0.1, labels=("person", "dog")), "gate"), 0.0)
+    book.take(inference(classes(0.9, 0.1, labels=("person", "dog")), "gate"), 3.0)
+    book.take(anomaly(11.0, pipeline="pump"), 3.0)
+    (fired,) = book.tick(5.0)
+    (block,) = guide_blocks("json")
+    assert message_of(fired) == decode_fired(block.encode())
+
+
+class StageDocument(Table, frozen=True, kw_only=True):
+    stage: PredictionStage

@@ -1,7 +1,5 @@
 """Predictions and a clock for the tests of what comes after the model."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from edgekit.pipeline.parts import Inference
@@ -69,7 +67,3 @@ def answers(items: list[Inference | None]) -> list[str | bool | None]:
             case _:
                 found.append(None)
     return found
-
-
-def renumbered(item: Inference, sequence: int) -> Inference:
-    return replace(item, sequence=sequence)

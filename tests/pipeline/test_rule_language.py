@@ -257,7 +257,11 @@ def test_where_all_is_known_an_expression_means_what_it_means_in_python(text: st
         "person_at_door": True,
         "quiet": False,
     }
-    assert expression.value(look) is eval(text, {"__builtins__": {}}, names)
+    try:
+        meant = eval(text, {"__builtins__": {}}, names)
+    except ZeroDivisionError:
+        return
+    assert expression.value(look) is meant
 
 
 @given(expressions, st.data())

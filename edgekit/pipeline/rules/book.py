@@ -57,41 +57,57 @@ class RuleBook:
         order = in_order({name: held.expression for name, held in by_name.items()})
         self._facts = {name: by_name[name] for name in order}
         self._rules = [HeldRule(rule, compiled(rule.when)) for rule in rules]
+        self._all: list[HeldFact | HeldRule] = [*self._facts.values(), *self._rules]
+        self._readers = {name: self._readers_of(name) for name in readables}
         self._boot, self._now_ms = boot, now_ms
         self._latest: dict[str, tuple[Prediction, float]] = {}
         self._at_s = -math.inf
+        self._quiet_until_s = math.inf  # nothing turns before, so most calls need not look
 
     def take(self, inference: Inference, now_s: float) -> list[Firing]:
         """Takes a prediction of any pipeline or fusion; gives what fires by it, or was due."""
         firings = self.tick(now_s)
+        readers = self._readers.get(inference.pipeline)
+        if not readers:
+            return firings
         self._latest[inference.pipeline] = (inference.prediction, self._at_s)
-        return firings + self._see(self._at_s)
+        firings += self._see(readers, self._at_s)
+        self._quiet_until_s = min(self._quiet_until_s, self._next_turn_s(readers))
+        return firings
 
     def tick(self, now_s: float) -> list[Firing]:
         """Gives what was due until now."""
         now_s = max(now_s, self._at_s)
-        firings = []
-        while (due := self._next_s(now_s)) is not None:
-            self._at_s = due
-            firings += self._see(now_s)
+        firings: list[Firing] = []
+        while self._quiet_until_s <= now_s:
+            self._at_s = self._quiet_until_s
+            firings += self._see(self._all, now_s)
+            self._quiet_until_s = self._next_turn_s(self._all)
         self._at_s = now_s
         return firings
 
     def next_tick_s(self) -> float | None:
         """When a duration or a cool-down ends with no further prediction; `None`: none does."""
-        due = [fact.due_s() for fact in self._facts.values()]
-        due += [rule.due_s() for rule in self._rules]
+        due = [held.due_s() for held in self._all]
         return min((at for at in due if at is not None), default=None)
 
-    def _see(self, now_s: float) -> list[Firing]:
-        """Looks at every condition at `_at_s`; the firings are told at `now_s`."""
-        for held_fact in self._facts.values():
-            truth = held_fact.expression.value(self._look(held_fact.fact.max_age_s))
-            held_fact.see(truth, self._at_s)
+    def _readers_of(self, name: str) -> list[HeldFact | HeldRule]:
+        """The conditions that read a pipeline, themselves or through facts; facts first."""
+        readers: list[HeldFact | HeldRule] = []
+        through = {name}
+        for held in self._all:
+            if any(reading.of in through for reading in held.expression.readings):
+                readers.append(held)
+                if isinstance(held, HeldFact):
+                    through.add(held.fact.name)
+        return readers
+
+    def _see(self, conditions: list[HeldFact | HeldRule], now_s: float) -> list[Firing]:
+        """Looks at conditions at `_at_s`; the firings are told at `now_s`."""
         firings = []
-        for held in self._rules:
-            look = self._look(held.rule.max_age_s)
-            if held.see(held.expression.value(look), self._at_s):
+        for held in conditions:
+            look = self._look(held.max_age_s)
+            if held.see(held.expression.value(look), self._at_s) and isinstance(held, HeldRule):
                 firings.append(self._firing(held, look, now_s))
         return firings
 
@@ -119,23 +135,18 @@ class RuleBook:
             facts={name: value for name, value in readings if value is not None},
         )
 
-    def _next_s(self, until_s: float) -> float | None:
-        """The next time after `_at_s`, and not after `until_s`, at which something may change."""
-        return min((at for at in self._turns() if self._at_s < at <= until_s), default=None)
+    def _next_turn_s(self, conditions: list[HeldFact | HeldRule]) -> float:
+        """The next time after `_at_s` at which one of these may change."""
+        turns = (at for held in conditions for at in self._turns(held) if at > self._at_s)
+        return min(turns, default=math.inf)
 
-    def _turns(self) -> Iterator[float]:
-        for held_fact in self._facts.values():
-            yield from self._turns_of(held_fact, held_fact.fact.max_age_s)
-        for held_rule in self._rules:
-            yield from self._turns_of(held_rule, held_rule.rule.max_age_s)
-
-    def _turns_of(self, held: HeldFact | HeldRule, max_age_s: float) -> Iterator[float]:
+    def _turns(self, held: HeldFact | HeldRule) -> Iterator[float]:
         due = held.due_s()
         if due is not None:
             yield due
         for reading in held.expression.readings:
             if reading.of in self._latest:
-                yield _stale_s(self._latest[reading.of][1], max_age_s)
+                yield _stale_s(self._latest[reading.of][1], held.max_age_s)
 
 
 def _stale_s(taken_s: float, max_age_s: float) -> float:

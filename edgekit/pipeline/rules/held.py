@@ -15,14 +15,20 @@ class HeldFact:
     since_s: float | None = None
     truth: bool | None = None
 
-    def see(self, truth: bool | None, now_s: float) -> None:
-        """Takes whether the condition holds now."""
+    @property
+    def max_age_s(self) -> float:
+        """From which age on a prediction is unknown to it."""
+        return self.fact.max_age_s
+
+    def see(self, truth: bool | None, now_s: float) -> bool:
+        """Takes whether the condition holds now; a fact does not fire."""
         if truth is not True:
             self.since_s, self.truth = None, truth
-            return
+            return False
         if self.since_s is None:
             self.since_s = now_s
         self.truth = now_s >= self.since_s + self.fact.for_s
+        return False
 
     def due_s(self) -> float | None:
         """When it becomes true if nothing else happens."""
@@ -41,6 +47,11 @@ class HeldRule:
     fired_s: float | None = None
     firings: int = 0
     _has_fired: bool = False  # since the condition began to hold
+
+    @property
+    def max_age_s(self) -> float:
+        """From which age on a prediction is unknown to it."""
+        return self.rule.max_age_s
 
     def see(self, truth: bool | None, now_s: float) -> bool:
         """Takes whether the condition holds now; tells whether the rule fires."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from edgekit.bundle import Manifest
@@ -105,12 +104,32 @@ def _of_classes(reading: Reading, found: Classification) -> Value | None:
         case "label":
             if found.scores.size == 0:  # what is not among the top is small
                 return sum(score.p for score in found.top if score.label == reading.key)
-            numbers = _numbers_of(str(reading.key), found.labels, found.scores.size)
-            return float(found.scores[list(numbers)].sum()) if numbers else None
+            return _probability(str(reading.key), found)
     return None
 
 
-@lru_cache(maxsize=256)
-def _numbers_of(label: str, labels: tuple[str, ...], classes: int) -> tuple[int, ...]:
-    """The classes of that name: more than one where a model has the label twice."""
-    return tuple(number for number in range(classes) if label_of(number, labels) == label)
+def _probability(label: str, found: Classification) -> float | None:
+    numbers = _numbers(label, found.labels, found.scores.size)
+    if len(numbers) == 1:
+        return float(found.scores[numbers[0]])
+    return float(found.scores[list(numbers)].sum()) if numbers else None
+
+
+_found: dict[tuple[str, int], tuple[tuple[str, ...], list[int]]] = {}
+_MOST_FOUND = 256
+
+
+def _numbers(label: str, labels: tuple[str, ...], classes: int) -> list[int]:
+    """The classes of that name: more than one where a model has the label twice.
+
+    What was found is kept by the identity of `labels`, which a session gives with every
+    prediction: to hash or to search a thousand labels each time costs more than all the rest.
+    """
+    known = _found.get((label, id(labels)))
+    if known is not None and known[0] is labels and labels:
+        return known[1]
+    numbers = [number for number in range(classes) if label_of(number, labels) == label]
+    if len(_found) >= _MOST_FOUND:
+        _found.clear()
+    _found[label, id(labels)] = labels, numbers
+    return numbers
