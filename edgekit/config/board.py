@@ -29,15 +29,20 @@ class MqttTable(Table, frozen=True, kw_only=True):
     version: Literal["5", "3.1.1"] = "5"
     tls: bool = False
     ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
     username: str | None = None
     password: str | None = None
     password_file: Path | None = None
     client_id: Annotated[str, msgspec.Meta(max_length=65535)] | None = None
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=65535)] = 60
     max_queued: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
+    max_received_kb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 256
 
     def __post_init__(self) -> None:
         if self.password is not None and self.password_file is not None:
             raise ValueError("give password or password_file, not both")
         if self.username is None and (self.password or self.password_file):
             raise ValueError("a password needs a username")
+        if self.key is not None and self.certificate is None:
+            raise ValueError("a key needs a certificate")

@@ -22,15 +22,23 @@ def load_toml(path: Path, schema: type[T]) -> T:
     Raises:
         ConfigError: the file cannot be read, is not TOML, or has mistakes: all of them.
     """
+    return check(read_toml(path), schema, source=str(path), folder=path.parent)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as it is.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not TOML.
+    """
     try:
-        document = tomllib.loads(path.read_bytes().decode())
+        return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         raise ConfigError(str(path), [f"is not UTF-8 text: {error.reason}"]) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(str(path), [f"is not valid TOML: {error}"]) from error
-    return check(document, schema, source=str(path), folder=path.parent)
 
 
 def check(document: Mapping[str, Any], schema: type[T], *, source: str, folder: Path) -> T:

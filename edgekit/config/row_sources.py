@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from edgekit.config.table import Seconds, Table
+from edgekit.config.table import Seconds, SourceTable, Table
 from edgekit.messaging.topic_filter import is_topic_filter
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -14,7 +14,7 @@ _Names = Annotated[tuple[_Name, ...], msgspec.Meta(min_length=1)]
 _Interval = Annotated[float, msgspec.Meta(ge=0.001, le=86_400)]
 
 
-class CsvSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="csv"):
+class CsvSource(SourceTable, frozen=True, kw_only=True, tag_field="kind", tag="csv"):
     """The rows of a CSV file with a header."""
 
     path: Path
@@ -28,7 +28,7 @@ class CsvSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="csv"):
             raise ValueError("follow takes rows as they come: leave out interval_s")
 
 
-class StdinSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="stdin"):
+class StdinSource(SourceTable, frozen=True, kw_only=True, tag_field="kind", tag="stdin"):
     """The rows that another program writes to the daemon's standard input."""
 
     columns: _Names | None = None
@@ -46,7 +46,7 @@ class ColumnTopic(Table, frozen=True, kw_only=True):
         _require_topic_filter(self.topic)
 
 
-class MqttRowSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
+class MqttRowSource(SourceTable, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
     """What sensors publish at the board's broker: a message a row, or several topics merged."""
 
     topic: str | None = None
@@ -77,7 +77,7 @@ class MqttRowSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="mqt
                 _require_topic_filter(topic)
 
 
-class IioSource(Table, frozen=True, kw_only=True, tag_field="kind", tag="iio"):
+class IioSource(SourceTable, frozen=True, kw_only=True, tag_field="kind", tag="iio"):
     """The sensors that Linux shows under `/sys`: industrial I/O, and hwmon."""
 
     device: _Name

@@ -1,37 +1,82 @@
 """What `edgekit.toml` may say. `docs/configuration.md` explains each setting."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 
 from edgekit.config.board import DeviceSettings, MqttTable
+from edgekit.config.durability import DecisionsTable, OutboxTable
+from edgekit.config.engines import EngineSettings
+from edgekit.config.rules import FactName, FactTable, FusionTable, RuleTable
 from edgekit.config.sinks import MqttSink, Sink
-from edgekit.config.sources import Policy, Source
+from edgekit.config.sources import MqttRowSource, Source
+from edgekit.config.stages import Stage
+from edgekit.config.surroundings import (
+    CommandsTable,
+    HomeAssistantTable,
+    PicturesTable,
+    PrometheusTable,
+    SparkplugTable,
+    TwinTable,
+)
 from edgekit.config.table import Seconds, Table, TopicLevel
+from edgekit.config.thermal import ThermalSettings
+
+_Sinks = Annotated[tuple[Sink, ...], msgspec.Meta(min_length=1)]
 
 
-class PipelineSettings(Table, frozen=True, kw_only=True):
+class PipelineSettings(EngineSettings, frozen=True, kw_only=True):
     """One road from a source through a bundle to sinks."""
 
     bundle: Path
     source: Source
-    sinks: Annotated[tuple[Sink, ...], msgspec.Meta(min_length=1)]
-    policy: Policy = "every"
-    engine: Literal["onnxruntime", "litert"] | None = None
-    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] | None = None
+    sinks: _Sinks
+    stages: tuple[Stage, ...] = ()
 
 
 class Settings(Table, frozen=True, kw_only=True):
     """All of `edgekit.toml`."""
 
     pipelines: Annotated[dict[TopicLevel, PipelineSettings], msgspec.Meta(min_length=1)]
+    version: Literal[2] = 2
     device: DeviceSettings = msgspec.field(default_factory=DeviceSettings)
+    state: Path | None = None
     mqtt: MqttTable | None = None
+    outbox: OutboxTable = OutboxTable()
+    decisions: DecisionsTable = DecisionsTable()
+    thermal: ThermalSettings = ThermalSettings()
+    pictures: PicturesTable = PicturesTable()
+    commands: CommandsTable = CommandsTable()
+    twin: TwinTable = TwinTable()
+    home_assistant: HomeAssistantTable | None = None
+    sparkplug: SparkplugTable | None = None
+    prometheus: PrometheusTable | None = None
+    fusion: dict[TopicLevel, FusionTable] = msgspec.field(default_factory=dict)
+    facts: dict[FactName, FactTable] = msgspec.field(default_factory=dict)
+    rules: dict[TopicLevel, RuleTable] = msgspec.field(default_factory=dict)
     metrics_interval_s: Seconds = 60.0
+    stuck_s: Seconds = 30.0
 
     def __post_init__(self) -> None:
-        if self.mqtt is None:
-            for name, pipeline in self.pipelines.items():
-                if any(isinstance(sink, MqttSink) for sink in pipeline.sinks):
-                    raise ValueError(f"pipelines.{name} has an mqtt sink, but there is no [mqtt]")
+        for mistake in self._without_broker() if self.mqtt is None else ():
+            raise ValueError(f"{mistake}, but there is no [mqtt]")
+
+    def _without_broker(self) -> Iterator[str]:
+        """What needs a broker."""
+        told = [
+            *((f"pipelines.{name}", table.sinks) for name, table in self.pipelines.items()),
+            *((f"fusion.{name}", table.sinks) for name, table in self.fusion.items()),
+            *((f"rules.{name}", table.sinks) for name, table in self.rules.items()),
+        ]
+        for where, sinks in told:
+            if any(isinstance(sink, MqttSink) for sink in sinks):
+                yield f"{where} has an mqtt sink"
+        for name, pipeline in self.pipelines.items():
+            if isinstance(pipeline.source, MqttRowSource):
+                yield f"pipelines.{name} has an mqtt source"
+        if self.home_assistant is not None:
+            yield "there is [home_assistant]"
+        if self.sparkplug is not None:
+            yield "there is [sparkplug]"

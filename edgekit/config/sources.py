@@ -1,13 +1,54 @@
 """The sources that `edgekit.toml` can name."""
 
-from typing import Literal
+from edgekit.config.picture_sources import (
+    CameraSource,
+    ImagesSource,
+    Picamera2Source,
+    PictureSource,
+    RpicamSource,
+    RtspSource,
+    ShmSource,
+    VideoSource,
+)
+from edgekit.config.row_sources import (
+    CsvSource,
+    IioSource,
+    MqttRowSource,
+    RowSource,
+    StdinSource,
+)
+from edgekit.config.table import Policy
 
-from edgekit.config.picture_sources import ImagesSource, VideoSource
-from edgekit.config.row_sources import CsvSource, RowSource
+__all__ = [
+    "CameraSource",
+    "CsvSource",
+    "IioSource",
+    "ImagesSource",
+    "MqttRowSource",
+    "PictureSource",
+    "RowSource",
+    "RtspSource",
+    "ShmSource",
+    "Source",
+    "StdinSource",
+    "VideoSource",
+    "comes_back",
+    "policy_of",
+]
 
-__all__ = ["CsvSource", "ImagesSource", "Policy", "RowSource", "Source", "VideoSource"]
+Source = PictureSource | RowSource
+_LIVE_PICTURES = (CameraSource, RtspSource, Picamera2Source, RpicamSource, ShmSource)
 
-Policy = Literal["newest", "every"]
+
+def policy_of(source: Source) -> Policy:
+    """What becomes of samples that wait: of live pictures the newest is worth most."""
+    if source.policy is not None:
+        return source.policy
+    return "newest" if isinstance(source, _LIVE_PICTURES) else "every"
 
 
-Source = VideoSource | ImagesSource | RowSource
+def comes_back(source: Source) -> bool:
+    """Whether a source that broke may work later: a device or a stream may, a bad file not."""
+    if isinstance(source, CsvSource):
+        return source.follow
+    return isinstance(source, (*_LIVE_PICTURES, MqttRowSource, IioSource))

@@ -1,8 +1,6 @@
 """The stages that `edgekit.toml` can name: before the model on samples, after it on predictions."""
 
 from edgekit.config.prediction_stages import PredictionStage
-from edgekit.config.sample_stages import RateStage, SampleStage
-
-__all__ = ["PredictionStage", "RateStage", "SampleStage", "Stage"]
+from edgekit.config.sample_stages import SampleStage
 
 Stage = SampleStage | PredictionStage

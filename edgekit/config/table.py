@@ -1,6 +1,6 @@
 """What every table of `edgekit.toml` is made of."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -14,3 +14,12 @@ Megabytes = Annotated[float, msgspec.Meta(gt=0)]
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of settings: unknown keys are mistakes."""
+
+
+Policy = Literal["newest", "every"]
+
+
+class SourceTable(Table, frozen=True, kw_only=True):
+    """A source; its policy says what becomes of samples that come faster than the work goes."""
+
+    policy: Policy | None = None
