@@ -7,6 +7,8 @@ from typing import Final
 
 KEPT_BYTES: Final = 2048
 _READ_BYTES: Final = 65_536
+_ADDRESS = re.compile(r" @ 0x[0-9a-f]+")
+_QUERY = re.compile(r"(?<=\S)\?\S+")
 _SECRET = re.compile(r"//[^\s/@]*@")
 
 
@@ -34,7 +36,8 @@ class LastWords:
     def quoted(self, lines: int = 2) -> str:
         """The last lines on one line, or nothing."""
         self.drain()
-        return without_secrets(" / ".join(readable_lines(self._kept)[-lines:]))
+        words = " / ".join(readable_lines(self._kept)[-lines:])
+        return without_secrets(_ADDRESS.sub("", words))
 
     def close_writer(self) -> None:
         """Once the child has its own."""
@@ -55,5 +58,5 @@ def readable_lines(data: bytes) -> list[str]:
 
 
 def without_secrets(text: str) -> str:
-    """The text with the user and the password of any address blotted out."""
-    return _SECRET.sub("//***@", text)
+    """The text without the user, the password and the query of any address in it."""
+    return _QUERY.sub("", _SECRET.sub("//***@", text))

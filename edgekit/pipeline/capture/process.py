@@ -36,11 +36,7 @@ CHILD = (sys.executable, "-m", "edgekit.pipeline.capture.child")
 GRACE_S = 1.0
 """How long a child may take to leave by itself once its parent has hung up."""
 
-_QUIET = {
-    "OPENCV_LOG_LEVEL": "ERROR",
-    "OPENCV_FFMPEG_LOGLEVEL": "16",
-    "LIBCAMERA_LOG_LEVELS": "*:WARN",
-}
+_QUIET = {"OPENCV_LOG_LEVEL": "ERROR", "LIBCAMERA_LOG_LEVELS": "*:WARN"}
 _SNAPSHOT_LIMIT_BYTES = 64_000_000
 
 
@@ -224,6 +220,8 @@ class CaptureProcess:
         # so its group's, is still its own.
         self._kill(self.pid)
         if not self._exits_within(self._kill_timeout_s):
+            # Should its driver let go of it some day, it is reaped.
+            threading.Thread(target=self._child.wait, name="reaper", daemon=True).start()
             raise Stuck(
                 f"{self._where}: the capture process {self.pid} was killed "
                 f"{self._kill_timeout_s:g} s ago and still hangs in its driver: "

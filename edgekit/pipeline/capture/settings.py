@@ -24,6 +24,8 @@ class PictureSettings(msgspec.Struct, frozen=True, kw_only=True):
         max_hz: at most so many pictures a second are decoded: live sources skip the others,
             files wait.
         stall_s: after so many seconds without a picture the source counts as broken.
+        policy: what becomes of pictures that come faster than the work goes; by default of a live
+            source only the newest waits, of files all do.
     """
 
     region: Region | None = None
@@ -31,6 +33,7 @@ class PictureSettings(msgspec.Struct, frozen=True, kw_only=True):
     flip: Literal["horizontal", "vertical"] | None = None
     max_hz: Hertz | None = None
     stall_s: Seconds = 10.0
+    policy: Literal["newest", "every"] | None = None
 
     def __post_init__(self) -> None:
         if self.region is not None and (mistake := region_mistake(self.region)):
@@ -129,6 +132,7 @@ class RtspSettings(PictureSettings, frozen=True, kw_only=True, tag_field="kind",
         transport: `tcp` loses nothing, `udp` is never held up by a lost packet.
         open_timeout_s: for connecting and the first packets.
         read_timeout_s: for the next picture.
+        threads: of the decoder; each beyond the first holds every picture back by one.
     """
 
     url: Annotated[str, msgspec.Meta(pattern=r"\Artsps?://[^\s]+\Z", max_length=2000)]
@@ -136,6 +140,7 @@ class RtspSettings(PictureSettings, frozen=True, kw_only=True, tag_field="kind",
     transport: Literal["tcp", "udp"] = "tcp"
     open_timeout_s: Seconds = 10.0
     read_timeout_s: Seconds = 5.0
+    threads: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
 
     def __post_init__(self) -> None:
         PictureSettings.__post_init__(self)

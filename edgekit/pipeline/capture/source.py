@@ -84,12 +84,14 @@ class CaptureSource:
         self._start = partial(
             CaptureProcess, command=command, kill=kill, kill_timeout_s=kill_timeout_s
         )
+        self._waits = _Waits(settings)
         self._process: CaptureProcess | None = None
         self._stopping = False
 
     def __enter__(self) -> Self:
         self._stopping = False
         settings = msgspec.structs.replace(self._settings, max_hz=self._max_hz)
+        self._waits = _Waits(settings)
         self._process = self._start(Request(settings, self._rule))
         return self
 
@@ -121,7 +123,7 @@ class CaptureSource:
             Stuck: the child hangs and cannot be killed.
         """
         process, where = self._running(), self._settings.where
-        waits = _Waits(self._settings)
+        waits = self._waits
         try:
             while True:
                 process.ask()

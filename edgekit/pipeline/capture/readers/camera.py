@@ -10,7 +10,7 @@ import cv2
 
 from edgekit.errors import InputError
 from edgekit.pipeline.capture.clocks import driver_time
-from edgekit.pipeline.capture.readers.reader import Frame
+from edgekit.pipeline.capture.readers.reader import Frame, release_soon
 from edgekit.pipeline.capture.readers.video import retrieved
 from edgekit.pipeline.capture.settings import CameraSettings
 
@@ -51,7 +51,7 @@ class CameraReader:
             opened(self._granted(camera))
             yield from self._grabbed(camera)
         finally:
-            camera.release()
+            release_soon(camera.release)
 
     def _grabbed(self, camera: Any) -> Iterator[Frame | None]:
         said_ns, misses, number = -1, 0, 0

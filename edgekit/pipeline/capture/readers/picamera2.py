@@ -8,7 +8,7 @@ from typing import Any
 from edgekit.array import Array
 from edgekit.errors import InputError
 from edgekit.pipeline.capture.clocks import driver_time
-from edgekit.pipeline.capture.readers.reader import Frame
+from edgekit.pipeline.capture.readers.reader import Frame, release_soon
 from edgekit.pipeline.capture.settings import Picamera2Settings
 
 _BUFFERS = 3
@@ -75,7 +75,7 @@ class Picamera2Reader:
         except (RuntimeError, TimeoutError) as error:
             raise InputError(f"libcamera gave up: {error}") from error
         finally:
-            camera.close()
+            release_soon(camera.close)
 
     def _requested(self, camera: Any) -> Iterator[Frame | None]:
         said_ns, number = -1, 0

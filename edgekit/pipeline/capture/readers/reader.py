@@ -1,6 +1,7 @@
 """What a reader is, and what it gives."""
 
 import importlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,6 +51,13 @@ class Reader(Protocol):
         Raises:
             InputError: the source cannot be read, or broke.
         """
+
+
+def release_soon(release: Callable[[], object], *, patience_s: float = 1.0) -> None:
+    """Releases a device, and does not wait for ever for one that hangs: its process ends soon."""
+    releasing = threading.Thread(target=release, name="release", daemon=True)
+    releasing.start()
+    releasing.join(patience_s)
 
 
 def reader_for(settings: AnySettings, readers: Mapping[str, str]) -> Reader:

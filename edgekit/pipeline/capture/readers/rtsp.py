@@ -12,7 +12,7 @@ import cv2
 
 from edgekit.errors import InputError
 from edgekit.pipeline.capture.clocks import StreamClock
-from edgekit.pipeline.capture.readers.reader import Frame
+from edgekit.pipeline.capture.readers.reader import Frame, release_soon
 from edgekit.pipeline.capture.readers.video import retrieved
 from edgekit.pipeline.capture.settings import RtspSettings
 
@@ -44,13 +44,14 @@ class RtspReader:
         """
         settings = self._settings
         url = with_credentials(settings.url, settings.credentials_file)
-        options = f"rtsp_transport;{settings.transport}|fflags;nobuffer|flags;low_delay"
+        options = f"rtsp_transport;{settings.transport}|fflags;nobuffer"
         os.environ.setdefault(_OPTIONS, options)  # the only way to FFmpeg; the child has one source
-        timeouts = [
+        parameters = [
             *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(settings.open_timeout_s * 1000)),
             *(cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(settings.read_timeout_s * 1000)),
+            *(cv2.CAP_PROP_N_THREADS, settings.threads),
         ]
-        stream = self._opener(url, cv2.CAP_FFMPEG, timeouts)
+        stream = self._opener(url, cv2.CAP_FFMPEG, parameters)
         try:
             if not stream.isOpened():
                 raise InputError("cannot be opened; look at the address, the password, the network")
@@ -59,16 +60,24 @@ class RtspReader:
                 for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
             )
             opened(f"{width} x {height} by {settings.transport}")
-            clock, number = StreamClock(), 0
-            while stream.grab():
-                arrived_ns = self._clock_ns()
-                said_ns = round(stream.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-                taken_ns = clock.taken_at_ns(said_ns, arrived_ns)
-                yield Frame(partial(retrieved, stream), f"rtsp#{number}", taken_ns)
-                number += 1
+            yield from self._grabbed(stream)
             raise InputError(f"the stream ended, or gave nothing for {settings.read_timeout_s:g} s")
         finally:
-            stream.release()
+            release_soon(stream.release)
+
+    def _grabbed(self, stream: Any) -> Iterator[Frame]:
+        clock, number = StreamClock(), 0
+        limit_ns = self._settings.read_timeout_s * 0.95e9
+        asked_ns = self._clock_ns()
+        while stream.grab():
+            arrived_ns = self._clock_ns()
+            if arrived_ns - asked_ns >= limit_ns:
+                return  # FFmpeg gave up waiting, and hands out what its decoder still held
+            said_ns = round(stream.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+            taken_ns = clock.taken_at_ns(said_ns, arrived_ns)
+            yield Frame(partial(retrieved, stream), f"rtsp#{number}", taken_ns)
+            number += 1
+            asked_ns = self._clock_ns()
 
 
 def with_credentials(url: str, file: Path | None) -> str:
