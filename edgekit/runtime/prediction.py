@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Self
 
+import msgspec
 import numpy as np
 
 from edgekit.array import Array
 
 
-@dataclass(frozen=True)
-class ClassScore:
+class ClassScore(msgspec.Struct, frozen=True):
     """One class of a classification: its index, its label and its probability."""
 
     id: int
@@ -35,14 +35,26 @@ class Classification:
     @classmethod
     def of(cls, scores: Array, labels: tuple[str, ...], *, top: int = 5) -> Self:
         """The `top` likeliest classes of the probabilities float64 `[classes]`, which it keeps."""
-        count = min(top, scores.size)
-        best = np.argpartition(scores, scores.size - count)[scores.size - count :]
-        best = best[np.argsort(-scores[best], kind="stable")]
         likeliest = tuple(
-            ClassScore(i, label_of(i, labels), p)
-            for i, p in zip(best.tolist(), scores[best].tolist(), strict=True)
+            ClassScore(i, label_of(i, labels), scores.item(i)) for i in _best(scores, top)
         )
         return cls(likeliest, scores, labels)
+
+
+def _best(scores: Array, count: int) -> list[int]:
+    """The indices of the greatest, the greatest first; of equals the first."""
+    count = min(count, scores.size)
+    if count > _FEW:
+        best: list[int] = np.argsort(-scores, kind="stable")[:count].tolist()
+        return best
+    left, found = scores.copy(), []  # after a model has run, calls that are short and few are fast
+    for _ in range(count):
+        found.append(int(left.argmax()))
+        left[found[-1]] = -np.inf
+    return found
+
+
+_FEW = 8
 
 
 def label_of(number: int, labels: tuple[str, ...]) -> str:
