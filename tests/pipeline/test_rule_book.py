@@ -340,6 +340,8 @@ def test_whoever_ticks_when_told_to_misses_nothing(case: Case) -> None:
         while (due := story.book.next_tick_s()) is not None and due < at:
             for fired in story.tick(due):
                 assert fired.fired_ms == round(due * 1000)
+            next_due = story.book.next_tick_s()
+            assert next_due is None or next_due > due
         fired_before = len(story.firings)
         story.tell(float(at), anomaly(11.0 if high else 9.0, pipeline=who))
         for fired in story.firings[fired_before:]:

@@ -82,6 +82,17 @@ def test_classes_of_one_name_count_together() -> None:
     assert value_of(Reading("x.crane", "x", "label", "crane"), found) == pytest.approx(0.7)
 
 
+def test_models_that_come_and_go_keep_their_own_labels() -> None:
+    reading = Reading("x.dog", "x", "label", "dog")
+    for turn in range(600):
+        labels = tuple(["cat"] * (turn % 5) + ["dog"])
+        found = classes(*range(1, len(labels) + 1), labels=labels)
+        assert value_of(reading, found) == len(labels)
+    unnamed = Reading("x['class 1']", "x", "label", "class 1")
+    assert value_of(unnamed, classes(0.3, labels=())) is None
+    assert value_of(unnamed, classes(0.3, 0.7, labels=())) == 0.7
+
+
 def test_another_kind_of_prediction_than_was_checked_is_unknown() -> None:
     assert value_of(Reading("x.score", "x", "score"), RawValues(raw(1.0).prediction.values)) is None
     assert value_of(Reading("x.a", "x", "label", "a"), AnomalyScore(1.0, 2.0)) is None

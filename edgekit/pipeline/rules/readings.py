@@ -115,7 +115,7 @@ def _probability(label: str, found: Classification) -> float | None:
     return float(found.scores[list(numbers)].sum()) if numbers else None
 
 
-_found: dict[tuple[str, int], tuple[tuple[str, ...], list[int]]] = {}
+_found: dict[tuple[str, int, int], tuple[tuple[str, ...], list[int]]] = {}
 _MOST_FOUND = 256
 
 
@@ -124,12 +124,14 @@ def _numbers(label: str, labels: tuple[str, ...], classes: int) -> list[int]:
 
     What was found is kept by the identity of `labels`, which a session gives with every
     prediction: to hash or to search a thousand labels each time costs more than all the rest.
+    They are kept beside it, so that no other labels can get their identity.
     """
-    known = _found.get((label, id(labels)))
-    if known is not None and known[0] is labels and labels:
+    key = (label, id(labels), classes)
+    known = _found.get(key)
+    if known is not None:
         return known[1]
     numbers = [number for number in range(classes) if label_of(number, labels) == label]
     if len(_found) >= _MOST_FOUND:
         _found.clear()
-    _found[label, id(labels)] = labels, numbers
+    _found[key] = labels, numbers
     return numbers
