@@ -40,7 +40,7 @@ def inference(prediction: Prediction, pipeline: str = "door", sequence: int = 0)
 
 
 def classes(*scores: float, labels: tuple[str, ...] = LABELS, top: int = 2) -> Classification:
-    return Classification.of(np.array(scores), labels, top=min(top, len(scores)))
+    return Classification.of(np.array(scores, np.float64), labels, top=min(top, len(scores)))
 
 
 def classified(*scores: float, pipeline: str = "door") -> Inference:
