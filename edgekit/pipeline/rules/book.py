@@ -58,6 +58,7 @@ class RuleBook:
         self._facts = {name: by_name[name] for name in order}
         self._rules = [HeldRule(rule, compiled(rule.when)) for rule in rules]
         self._all: list[HeldFact | HeldRule] = [*self._facts.values(), *self._rules]
+        self._shortest_age_s = min((held.max_age_s for held in self._all), default=math.inf)
         self._readers = {name: self._readers_of(name) for name in readables}
         self._boot, self._now_ms = boot, now_ms
         self._latest: dict[str, tuple[Prediction, float]] = {}
@@ -72,7 +73,9 @@ class RuleBook:
             return firings
         self._latest[inference.pipeline] = (inference.prediction, self._at_s)
         firings += self._see(readers, self._at_s)
-        self._quiet_until_s = min(self._quiet_until_s, self._next_turn_s(readers))
+        due = [at for held in readers if (at := held.due_s()) is not None and at > self._at_s]
+        stale = _stale_s(self._at_s, self._shortest_age_s)
+        self._quiet_until_s = min(self._quiet_until_s, stale, *due)
         return firings
 
     def tick(self, now_s: float) -> list[Firing]:
@@ -82,7 +85,7 @@ class RuleBook:
         while self._quiet_until_s <= now_s:
             self._at_s = self._quiet_until_s
             firings += self._see(self._all, now_s)
-            self._quiet_until_s = self._next_turn_s(self._all)
+            self._quiet_until_s = self._next_turn_s()
         self._at_s = now_s
         return firings
 
@@ -135,9 +138,9 @@ class RuleBook:
             facts={name: value for name, value in readings if value is not None},
         )
 
-    def _next_turn_s(self, conditions: list[HeldFact | HeldRule]) -> float:
-        """The next time after `_at_s` at which one of these may change."""
-        turns = (at for held in conditions for at in self._turns(held) if at > self._at_s)
+    def _next_turn_s(self) -> float:
+        """The next time after `_at_s` at which a condition may change."""
+        turns = (at for held in self._all for at in self._turns(held) if at > self._at_s)
         return min(turns, default=math.inf)
 
     def _turns(self, held: HeldFact | HeldRule) -> Iterator[float]:
