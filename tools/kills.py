@@ -35,7 +35,7 @@ from edgekit.messaging.topics import Topics
 from tools.tuned_broker import TunedBroker
 
 _TOPICS = Topics("lab", "board")
-_DRAIN_S = 120.0
+_DRAIN_S = 60.0
 
 
 def publish(host: str, port: int, outbox: Path, journal: Path, boot: str, *, drains: bool) -> None:
@@ -109,9 +109,9 @@ def _subscribed(broker: TunedBroker) -> Iterator[Subscriber]:
         clean_session=False,
     )
     client.reconnect_delay_set(1, 1)
-    client.on_connect = lambda *_: client.subscribe(_TOPICS.event("+"), qos=1) and None
+    client.on_connect = lambda *_: client.subscribe(_TOPICS.prefix + "event/+", qos=1) and None
     client.on_subscribe = lambda *_: ready.set()
-    client.on_message = lambda _client, _data, message: subscriber.take(message.payload)
+    client.on_message = lambda _client, _data, message: subscriber.take(bytes(message.payload))
     client.connect(broker.host, broker.port)
     client.loop_start()
     try:
@@ -204,6 +204,7 @@ def run(*, kills: int, outages: int, seed: int, longest_s: float = 1.5) -> Outco
         while committed - subscriber.heard.keys() and time.monotonic() < deadline:
             time.sleep(0.1)
         heard = subscriber.heard
+        _show(committed - heard.keys())
         return Outcome(
             kills,
             outages,
@@ -215,6 +216,13 @@ def run(*, kills: int, outages: int, seed: int, longest_s: float = 1.5) -> Outco
             out_of_order=subscriber.out_of_order,
             damaged=damaged,
         )
+
+
+def _show(lost: set[tuple[str, int]]) -> None:
+    """Prints what was lost, in ranges."""
+    for boot, names in itertools.groupby(sorted(lost), key=lambda name: name[0]):
+        seqs = [seq for _, seq in names]
+        print(f"lost of {boot}: {len(seqs)} from {seqs[0]} to {seqs[-1]}")
 
 
 def _start(

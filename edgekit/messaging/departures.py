@@ -55,8 +55,8 @@ class Departures:
     @property
     def waits(self) -> bool:
         """Whether there is any message that the broker has not confirmed."""
-        stored = self._outbox.counts.waiting if self._outbox is not None else 0
-        return bool(self._outgoing.counts.waiting or stored)
+        is_empty = self._outbox is None or self._outbox.is_empty
+        return bool(self._outgoing.counts.waiting) or not is_empty
 
     @property
     def is_busy(self) -> bool:

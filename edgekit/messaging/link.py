@@ -179,7 +179,7 @@ class MqttLink:
             return self.publish(topic, payload, qos=1)
         if not topic or "+" in topic or "#" in topic:
             raise ValueError(f"cannot publish to {topic!r}")
-        return self._outbox.put(topic, payload, priority=priority).is_stored is not False
+        return not self._outbox.put(topic, payload, priority=priority).is_lost
 
     def subscribe(self, topic_filter: str, handler: Handler, *, qos: int = 1) -> None:
         """Has a handler called with every message of some topics, on this and all connections.
@@ -213,6 +213,14 @@ class MqttLink:
         with self._changed:
             self._greeters.append(handler)
             self._must_greet = True
+        self._wake()
+
+    def tell_status(self, status: Status) -> None:
+        """Publishes another status, now and at each later connect. From any thread."""
+        with self._changed:
+            self._status = status
+            if self._connected and self._close_by is None:
+                self._announce(status)
         self._wake()
 
     def wait_connected(self, timeout_s: float) -> bool:

@@ -35,13 +35,19 @@ EXPIRY_S: Mapping[Priority, float] = {
 
 
 class Ticket:
-    """What became of one message that was handed to the outbox."""
+    """What became of one message that was handed to the outbox.
 
-    __slots__ = ("_changed", "is_stored")
+    Attributes:
+        is_stored: whether it is on the disk; `None` until that is known.
+        is_lost: whether it is neither on the disk nor in anyone's memory.
+    """
+
+    __slots__ = ("_changed", "is_lost", "is_stored")
 
     def __init__(self, changed: threading.Condition) -> None:
         self._changed = changed
         self.is_stored: bool | None = None
+        self.is_lost = False
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Waits until the message is committed; false where it is not, or not in time."""
@@ -88,12 +94,13 @@ class Outbox:
         self._pending_bytes = 0
         self._in_work: list[tuple[Letter, Ticket]] = []
         self._is_closing = False
+        self._has_looked = False
         self._is_refusing = False
         self._done_since_s = 0.0
         self._counts = OutboxCounts()
         self._dropped: Counter[str] = Counter()
         self._wake: Callable[[], None] = lambda: None
-        self._overflow: Callable[[Letter], object] = lambda letter: None
+        self._overflow: Callable[[Letter], bool] = lambda letter: False
         self._complaints = Complaints(log)
         self._line = OutboxLine(next_id=1, late_per_s=backfill_hz, is_stale=self._is_stale)
         self._writer = OutboxWriter(
@@ -130,6 +137,11 @@ class Outbox:
             )
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits; not before the file was looked into."""
+        return self._has_looked and self.counts.waiting == 0
+
+    @property
     def is_busy(self) -> bool:
         """Whether messages of this run are on their way to the disk, or live ones to the broker."""
         with self._lock:
@@ -153,7 +165,7 @@ class Outbox:
         with self._lock:
             if size > self._max_bytes:
                 self._dropped["too large"] += 1
-                ticket.is_stored = False
+                ticket.is_stored, ticket.is_lost = False, True
                 return ticket
             takes = not (
                 self._is_refusing
@@ -180,7 +192,7 @@ class Outbox:
 
     # What follows is for the link.
 
-    def attach(self, wake: Callable[[], None], overflow: Callable[[Letter], object]) -> None:
+    def attach(self, wake: Callable[[], None], overflow: Callable[[Letter], bool]) -> None:
         """Says whom to wake when there is something to take, and who gets what is not stored."""
         with self._lock:
             self._wake, self._overflow = wake, overflow
@@ -314,6 +326,7 @@ class Outbox:
         """Notes what the disk holds now; says whether there is more for the broker."""
         with self._lock:
             line = self._line
+            self._has_looked = True
             self._is_refusing = self._writer.trouble is not None
             if outcome.failed:
                 line.read_again()
@@ -361,8 +374,8 @@ class Outbox:
             unstored = self._counts.unstored + len(pending)
             self._counts = replace(self._counts, unstored=unstored)
             overflow = self._overflow
-        for letter, _ in pending:
-            overflow(letter)
+        for letter, ticket in pending:
+            ticket.is_lost = not overflow(letter)
         with self._committed:
             for _, ticket in pending:
                 ticket.is_stored = False

@@ -78,7 +78,8 @@ class OutboxLine:
         self._cursor = 0
         self._generation = 0
         self._window = 0
-        self._has_progress = True
+        self._is_careful = False
+        self._has_answer = False
         self._losses: dict[int, int] = {}
         self._parked: dict[int, float] = {}
         self._held_until_s: float | None = None
@@ -97,18 +98,19 @@ class OutboxLine:
     def connected(self, window: int) -> None:
         """The broker is there; so many messages may be in flight."""
         self._window = window
+        self._has_answer = False
         self.read_again()
 
     def connection_lost(self) -> list[int]:
         """What was on its way is late now; gives the ids of messages that are set aside."""
-        if not self._has_progress:
+        if self.in_flight and not self._has_answer:
             for message_id in self.in_flight:
-                self._losses[message_id] = self._losses.get(message_id, 0) + 1
+                self._losses[message_id] = self._losses.get(message_id, 0) + self._is_careful
+            self._is_careful = True
         parked = [each for each in self.in_flight if self._losses.get(each, 0) >= _MOST_LOSSES]
         for message_id in parked:
             self._losses.pop(message_id)
             self._parked[message_id] = self._clock_s() + _PARK_S
-        self._has_progress = self._has_progress and not self.in_flight
         self._window = 0
         self._held_until_s = None
         self._forget()
@@ -143,7 +145,7 @@ class OutboxLine:
             self._held_until_s = None
         if any(until_s <= self._clock_s() for until_s in self._parked.values()):
             self.read_again()
-        room = (self._window if self._has_progress else 1) - len(self.in_flight)
+        room = (1 if self._is_careful else self._window) - len(self.in_flight)
         if not self.takes_live or room <= 0:
             return None
         self._skip_stale(self._live)
@@ -171,7 +173,7 @@ class OutboxLine:
         if message is not None:
             self.done[message_id] = message.size_bytes
             self._losses.pop(message_id, None)
-            self._has_progress = True
+            self._has_answer, self._is_careful = True, False
             self._delays = self._backoff()
         return message
 
@@ -179,7 +181,7 @@ class OutboxLine:
         """The broker has no room: what is on its way is late, and waits; gives the seconds."""
         if self._held_until_s is None:
             self._held_until_s = self._clock_s() + next(self._delays)
-        self._has_progress = True
+        self._has_answer, self._is_careful = True, False
         self._forget()
         return self._held_until_s - self._clock_s()
 
@@ -215,7 +217,7 @@ class OutboxLine:
 
     def _has_room_for_late(self) -> bool:
         late = sum(each.is_late for each in self.in_flight.values())
-        return late < (max(1, self._window // 2) if self._has_progress else 1)
+        return late < (1 if self._is_careful else max(1, self._window // 2))
 
     def _skip_stale(self, line: deque[Stored]) -> None:
         while line and self._is_stale(line[0]):

@@ -1,6 +1,8 @@
 """What the outbox does with its file: group commits, making room, and going on after trouble."""
 
+import contextlib
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -265,7 +267,7 @@ class OutboxWriter:
         if is_damaged and self._store is not None:
             self.close()  # opening it again looks whether it is whole
             self._retry_at_s = self._clock_s()
-        reason = _why(error)
+        reason = _why(error, self.path.parent)
         self.trouble = reason
         self._is_in_trouble = True
         self._complaints.make(
@@ -275,8 +277,11 @@ class OutboxWriter:
         )
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, folder: Path) -> str:
     """What the trouble is and what to do, in a line."""
+    with contextlib.suppress(OSError):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            return "its disk is read-only; mount it writable, or give another state folder"
     text = getattr(error, "strerror", None) or str(error)
     match getattr(error, "sqlite_errorname", "").partition("_")[2]:
         case "FULL":
@@ -286,7 +291,7 @@ def _why(error: Exception) -> str:
         case "CANTOPEN" | "CANTOPEN_ISDIR":
             return "it cannot be opened; is its folder there, and writable for this user?"
         case name if name.startswith("READONLY"):
-            return "it is read-only; mount its folder writable, or give another state folder"
+            return "it is read-only; make it writable for this user"
         case name if name.startswith("IOERR"):
             return f"the disk fails ({text}); look at the kernel's log, replace the card"
         case _:
