@@ -4,38 +4,70 @@ import logging
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
-import numpy as np
-
+from edgekit.config.loading import check_surroundings, load_settings
 from edgekit.config.schema import Settings
-from edgekit.daemon.assembly import make_link, make_runner, threads_each
-from edgekit.errors import EdgekitError
+from edgekit.daemon.assembly.broker import make_outbox, mqtt_settings
+from edgekit.daemon.assembly.pipelines import Workshop
+from edgekit.daemon.chores import Chores
+from edgekit.daemon.clock import ClockKeeper
+from edgekit.daemon.cooling import Cooling
+from edgekit.daemon.metrics import MetricsReader
+from edgekit.daemon.notify import Notifier, SilentNotifier
+from edgekit.daemon.progress import one_line, stuck_work
+from edgekit.daemon.records import Records
+from edgekit.daemon.remote import Remote
+from edgekit.daemon.running import Running
+from edgekit.daemon.standing import status_of
+from edgekit.daemon.state import state_folder
+from edgekit.daemon.surroundings import Surroundings
+from edgekit.errors import EdgekitError, Stuck
 from edgekit.messaging.link import MqttLink
-from edgekit.messaging.payloads import Metrics, MqttMetrics, Percentiles, PipelineMetrics, encode
+from edgekit.messaging.outbox import Outbox
+from edgekit.messaging.payloads import encode
 from edgekit.messaging.topics import Topics
-from edgekit.pipeline.runner import PipelineRunner
+from edgekit.pipeline.capture.source import CaptureSource
+from edgekit.pipeline.parts import Inference
 
 _log = logging.getLogger(__name__)
 _DRAIN_S = 5.0
 _CLOSE_S = 0.7
 _JOIN_S = 1.2
+_COOL_EVERY_S = 5.0
+_CLOCK_EVERY_S = 10.0
+_TIDY_EVERY_S = 3600.0
 
 
 class App:
-    """The daemon. `startup`, then `run`, then `shutdown`; `stop` ends `run` from anywhere."""
+    """The daemon. `startup`, then `run`, then `shutdown`.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    `stop` ends `run` from anywhere; `reload` makes it read its settings again.
+    """
+
+    def __init__(self, config: Path, *, notify: Notifier | None = None) -> None:
+        """Nothing is read yet.
+
+        Args:
+            config: the settings' file.
+            notify: who is told how the daemon fares.
+        """
+        self._config = config
+        self._notify = notify or SilentNotifier()
         self._boot = uuid.uuid4().hex[:12]
-        self._started = time.monotonic()
-        self._topics = Topics(settings.device.fleet, settings.device.name)
-        self._link: MqttLink | None = None
-        self._runners: list[PipelineRunner] = []
-        self._threads: list[threading.Thread] = []
         self._resources = ExitStack()
+        self._surroundings = Surroundings()
+        self._chores = Chores()
         self._wake = threading.Event()
+        self._reloading = threading.Lock()
         self._is_stopping = False
+        self._must_reload = False
+        self._link: MqttLink | None = None
+        self._outbox: Outbox | None = None
+        self._running: Running | None = None
+        self._listeners: list[Callable[[Inference], None]] = []
 
     def startup(self) -> None:
         """Loads every bundle, tests each against its golden vectors, and starts to connect.
@@ -43,45 +75,85 @@ class App:
         Raises:
             EdgekitError: something in the settings or a bundle cannot be used.
         """
-        self._link = make_link(self._settings, self._topics, boot=self._boot)
-        pipelines = self._settings.pipelines
-        for name, pipeline in pipelines.items():
-            runner = make_runner(
-                name,
-                pipeline,
-                link=self._link,
-                topics=self._topics,
-                boot=self._boot,
-                threads=threads_each(len(pipelines)),
-            )
-            for sink in runner.sinks:
-                self._resources.enter_context(sink)
-            self._runners.append(runner)
+        settings = load_settings(self._config)
+        state = state_folder(settings.state)
+        self._clock = ClockKeeper(None if state is None else state / "clock")
+        self._cooling = Cooling(settings.thermal)
+        self._topics = Topics(settings.device.fleet, settings.device.name)
+        self._open_link(settings, state)
+        records = self._resources.enter_context(Records(settings, state, self._camera))
+        workshop = Workshop(
+            boot=self._boot,
+            topics=self._topics,
+            link=self._link,
+            state=state,
+            listener=self._hear,
+            changed=self._wake.set,
+            logs=records.logs,
+        )
+        self._running = Running(
+            settings, workshop, witnesses=records.witnesses, progress=self._notify.status
+        )
+        self._metrics = MetricsReader(
+            boot=self._boot,
+            pipelines=lambda: self._running.supervised if self._running else [],
+            link=self._link,
+            outbox=self._outbox,
+            clock=self._clock,
+            cooling=self._cooling,
+            state=state,
+        )
+        self._remote = Remote(
+            lambda: self._running.pipelines if self._running else {},
+            pictures=settings.pictures,
+            records=records,
+            reload=self._reload,
+            set_metrics_interval=self._set_metrics_interval,
+        )
+        self._listeners = [self._running.hear, *records.listeners]
+        self._surroundings.open(
+            settings,
+            workshop,
+            self._running.sessions,
+            self._remote,
+            self._metrics.read,
+            self._resources,
+        )
+        self._listeners += self._surroundings.on_inference
         if self._link is not None:
+            self._link.tell_status(status_of(self._boot, self._running.sessions))
             self._resources.enter_context(self._link)
+        self._plan_chores(settings, records)
 
     def run(self) -> None:
-        """Runs the pipelines until every source has ended, or `stop`."""
-        for runner in self._runners:
-            thread = threading.Thread(
-                target=self._run_one, args=[runner], name=runner.name, daemon=True
-            )
-            self._threads.append(thread)
-            thread.start()
-        _log.info("running: %s", ", ".join(runner.name for runner in self._runners))
-        next_metrics = time.monotonic() + self._settings.metrics_interval_s
-        while not self._is_stopping and any(thread.is_alive() for thread in self._threads):
-            self._wake.wait(max(0.0, next_metrics - time.monotonic()))
+        """Runs the pipelines until every source has ended, or `stop`.
+
+        Raises:
+            Stuck: a driver cannot be killed.
+        """
+        running = self._in_force
+        running.start()
+        _log.info("running: %s", ", ".join(running.pipelines))
+        self._notify.ready(one_line(running.supervised))
+        while not self._is_stopping and not self._is_over():
+            wait_s = self._chores.do_due()
+            conclusion_s = self._in_force.tick()
+            self._wake.wait(wait_s if conclusion_s is None else min(wait_s, conclusion_s))
             self._wake.clear()
-            if time.monotonic() >= next_metrics:
-                self._publish_metrics()
-                next_metrics = time.monotonic() + self._settings.metrics_interval_s
+            if self._must_reload:
+                self._must_reload = False
+                self._follow_signal()
         if not self._is_stopping:
             self._drain()
 
     def stop(self) -> None:
         """Ends `run` soon. May be called from a signal handler."""
         self._is_stopping = True
+        self._wake.set()
+
+    def reload(self) -> None:
+        """Follows changed settings soon. May be called from a signal handler."""
+        self._must_reload = True
         self._wake.set()
 
     def shutdown(self) -> int:
@@ -91,29 +163,102 @@ class App:
             The exit code: 0 when nothing was refused, dropped or broken, or when the daemon was
             told to stop; else 1.
         """
-        for runner in self._runners:
-            runner.stop()
-        deadline = time.monotonic() + _JOIN_S
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self._publish_metrics()
+        self._notify.stopping()
+        if self._running is not None:
+            self._running.stop(_JOIN_S)
+            self._publish_metrics()
         if self._link is not None:
             self._link.close("stopped" if self._is_stopping else "finished", timeout_s=_CLOSE_S)
         self._resources.close()
         losses = self._sum_up()
         return 1 if losses and not self._is_stopping else 0
 
-    def _run_one(self, runner: PipelineRunner) -> None:
+    @property
+    def _in_force(self) -> Running:
+        assert self._running is not None, "startup has not been"
+        return self._running
+
+    def _open_link(self, settings: Settings, state: Path | None) -> None:
+        if settings.mqtt is None:
+            return
+        if state is not None:
+            self._outbox = self._resources.enter_context(make_outbox(settings.outbox, state))
+        status = status_of(self._boot, {})
+        broker = mqtt_settings(settings.mqtt)
+        self._link = MqttLink(broker, self._topics, status, outbox=self._outbox)
+
+    def _plan_chores(self, settings: Settings, records: Records) -> None:
+        chores = self._chores
+        chores.add("metrics", settings.metrics_interval_s, self._publish_metrics)
+        chores.add("cooling", _COOL_EVERY_S, self._cool)
+        chores.add("clock", _CLOCK_EVERY_S, self._clock.tick)
+        chores.add("pictures", _TIDY_EVERY_S, records.tidy)
+        self._stuck_s = settings.stuck_s
+        if (interval_s := self._notify.watchdog_interval_s) is not None:
+            chores.add("watchdog", interval_s / 3, self._feed_watchdog)
+        self._clock.tick()
+
+    def _hear(self, inference: Inference) -> None:
+        for listener in self._listeners:
+            listener(inference)
+
+    def _camera(self, name: str) -> CaptureSource | None:
+        pipeline = self._in_force.pipelines.get(name)
+        return None if pipeline is None else pipeline.camera
+
+    def _is_over(self) -> bool:
+        """Whether every source has ended.
+
+        Raises:
+            Stuck: a driver cannot be killed.
+        """
+        supervised = self._in_force.supervised
+        for pipeline in supervised:
+            if isinstance(failure := pipeline.runner.failure, Stuck):
+                raise failure
+        return all(pipeline.is_over for pipeline in supervised)
+
+    def _follow_signal(self) -> None:
+        self._notify.reloading()
         try:
-            runner.run()
+            self._reload()
         except EdgekitError as error:
-            runner.failure = error
-            _log.error("pipeline %s: %s", runner.name, error)
-        except Exception as error:
-            runner.failure = EdgekitError(f"a bug: {error!r}")
-            _log.exception("pipeline %s: a bug", runner.name)
-        finally:
-            self._wake.set()
+            for line in str(error).splitlines():
+                _log.error("not reloaded: %s", line)
+        self._notify.ready(one_line(self._in_force.supervised))
+
+    def _reload(self) -> str:
+        """Follows the settings' file; from the main thread, or a command's."""
+        with self._reloading:
+            settings = load_settings(self._config)
+            check_surroundings(settings, source=str(self._config))
+            told = self._in_force.reload(settings)
+            self._stuck_s = settings.stuck_s
+            self._cooling.follow(settings.thermal)
+            self._remote.apply_again()
+            if self._link is not None:
+                self._link.tell_status(status_of(self._boot, self._in_force.sessions))
+        _log.info("reloaded: %s", told)
+        self._wake.set()
+        return told
+
+    def _set_metrics_interval(self, seconds: float | None) -> None:
+        self._chores.set_interval("metrics", seconds or self._in_force.settings.metrics_interval_s)
+        self._wake.set()
+
+    def _cool(self) -> None:
+        self._cooling.look(pipeline.rates for pipeline in self._in_force.pipelines.values())
+
+    def _feed_watchdog(self) -> None:
+        """Tells systemd that work moves; where it does not, systemd restarts the daemon."""
+        supervised = self._in_force.supervised
+        stuck = stuck_work(supervised, longest_s=self._stuck_s)
+        if stuck is not None:
+            _log.critical("%s: not feeding the watchdog", stuck)
+            self._notify.status(stuck)
+            return
+        self._notify.watchdog()
+        self._notify.status(one_line(supervised))
 
     def _drain(self) -> None:
         """Gives the broker a while to confirm what it has not."""
@@ -123,52 +268,29 @@ class App:
                 return
 
     def _publish_metrics(self) -> None:
-        if self._link is None:
-            return
-        counts = self._link.counts
-        message = Metrics(
-            boot=self._boot,
-            uptime_s=round(time.monotonic() - self._started, 1),
-            pipelines={runner.name: _metrics(runner) for runner in self._runners},
-            mqtt=MqttMetrics(
-                sent=counts.sent, acknowledged=counts.acknowledged, dropped=counts.dropped
-            ),
-        )
-        self._link.publish(self._topics.metrics, encode(message), qos=0)
+        message = self._metrics.read()
+        for take in self._surroundings.on_metrics:
+            take(message)
+        if self._link is not None:
+            self._link.publish(self._topics.metrics, encode(message), qos=0)
 
     def _sum_up(self) -> bool:
         """Logs what each pipeline did; says whether anything was lost on the way."""
         losses = False
-        for runner in self._runners:
-            counts = runner.counts
+        for supervised in self._running.supervised if self._running is not None else ():
+            counts = supervised.runner.counts
             _log.info(
                 "pipeline %s: %d samples, %d skipped, %d refused, %d predictions, %d lost",
-                runner.name,
+                supervised.name,
                 counts.taken,
-                runner.counts.skipped,
+                counts.skipped,
                 counts.refused,
                 counts.predictions,
                 counts.lost,
             )
-            losses |= bool(counts.refused or counts.lost or runner.failure)
+            losses |= bool(counts.refused or counts.lost or supervised.runner.failure)
         if self._link is not None:
             sent = self._link.counts
             _log.info("mqtt: %d sent, %d dropped", sent.sent, sent.dropped)
             losses |= bool(sent.dropped)
         return losses
-
-
-def _metrics(runner: PipelineRunner) -> PipelineMetrics:
-    latencies = runner.latencies_ms()
-    percentiles = None
-    if latencies:
-        p50, p95, p99 = np.percentile(latencies, [50, 95, 99]).round(3).tolist()
-        percentiles = Percentiles(p50=p50, p95=p95, p99=p99)
-    return PipelineMetrics(
-        taken=runner.counts.taken,
-        skipped=runner.counts.skipped,
-        refused=runner.counts.refused,
-        predictions=runner.counts.predictions,
-        queue=runner.waiting,
-        ms=percentiles,
-    )

@@ -1,22 +1,20 @@
 """The `edgekitd` command. `docs/daemon.md` documents its exit codes."""
 
 import argparse
-import logging
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit import __version__
+from edgekit.daemon.logs import set_up_logging
 from edgekit.errors import EdgekitError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the daemon; leaves with its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="edgekitd: %(levelname)s: %(message)s"
-    )
+    set_up_logging()
     try:
         code = _run(options.config)
     except EdgekitError as error:
@@ -27,12 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(config: Path) -> int:
-    from edgekit.config.loading import load_settings
     from edgekit.daemon.app import App
+    from edgekit.daemon.notify import notifier
 
-    app = App(load_settings(config))
+    app = App(config, notify=notifier())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: app.stop())
+    signal.signal(signal.SIGHUP, lambda *_: app.reload())
     try:
         app.startup()
         app.run()
@@ -49,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 finished or told to stop; 1 finished, but samples were refused, "
         "messages dropped, or a source broke; 2 the configuration or an input cannot be used; "
         "3 a model cannot be run; 4 a bundle must not be trusted; 5 something outside is not "
-        "there.",
+        "there; 7 a driver hangs and cannot be killed: only a reboot helps.",
     )
     parser.add_argument("--config", required=True, type=Path, help="the edgekit.toml to follow")
     parser.add_argument("--version", action="version", version=f"edgekitd {__version__}")

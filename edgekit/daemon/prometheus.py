@@ -3,17 +3,23 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from edgekit.errors import ConfigError, Unavailable
-from edgekit.messaging.payloads import Metrics, Percentiles, PipelineMetrics
+from edgekit.messaging.payloads import (
+    ClockState,
+    Metrics,
+    Percentiles,
+    PipelineMetrics,
+    PipelineState,
+)
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 _log = logging.getLogger(__name__)
-_STATES = ("running", "backing-off", "stalled", "ended", "failed")
-_CLOCKS = ("synchronised", "unsynchronised", "behind")
+_STATES = get_args(PipelineState)
+_CLOCKS = get_args(ClockState)
 _CLOSE_S = 1.0
 
 

@@ -1,13 +1,14 @@
 """What has to be done when the settings, or the bundles they name, have changed."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import msgspec
 
+from edgekit.config.engines import EngineSettings
 from edgekit.config.schema import PipelineSettings, Settings
 
-_MODEL = ("bundle", "engine", "threads", "providers", "arena")
+_MODEL = ("bundle", *EngineSettings.__struct_fields__)
 """What can change of a pipeline between two frames; all else takes a new pipeline."""
 _LIVE = ("pipelines", "fusion", "facts", "rules", "metrics_interval_s", "thermal")
 """The tables that a reload follows; the others are read at start alone."""
@@ -32,6 +33,14 @@ class ReloadPlan:
     swap: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
+
+    def with_replaced(self, names: Collection[str]) -> "ReloadPlan":
+        """The same, but that pipelines to swap the model of are made anew."""
+        return replace(
+            self,
+            swap=tuple(name for name in self.swap if name not in names),
+            replace=(*self.replace, *(name for name in self.swap if name in names)),
+        )
 
 
 def plan_reload(

@@ -4,16 +4,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 from edgekit.errors import EdgekitError, Stuck
-from edgekit.messaging.link import jittered_backoff
+from edgekit.messaging.backoff import jittered_backoff
+from edgekit.messaging.payloads import PipelineState
 from edgekit.pipeline.runner import PipelineRunner
 
 _log = logging.getLogger(__name__)
 _WELL_AFTER_S = 30.0
-
-State = Literal["starting", "running", "backing-off", "ended", "failed", "stuck"]
 
 
 class Supervised:
@@ -48,7 +46,7 @@ class Supervised:
             clock_s: seconds that never jump.
         """
         self.runner = runner
-        self.state: State = "starting"
+        self.state: PipelineState = "starting"
         self.restarts = 0
         self._again = again
         self._changed = changed
@@ -119,6 +117,6 @@ class Supervised:
             self.runner.failure = EdgekitError(f"a bug: {error!r}")
         return self.runner.failure
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: PipelineState) -> None:
         self.state = state
         self._changed()

@@ -1,10 +1,8 @@
 """The link to the broker: one thread that connects, keeps trying, and hands messages over."""
 
-import contextlib
 import logging
 import math
 import select
-import socket
 import ssl
 import threading
 import time
@@ -19,9 +17,11 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edgekit.errors import ConfigError
 from edgekit.messaging.backoff import jittered_backoff
+from edgekit.messaging.bell import Bell
 from edgekit.messaging.client import connect, new_client, publish
 from edgekit.messaging.complaining import BrokerComplaints
 from edgekit.messaging.departures import Departures
+from edgekit.messaging.greetings import Greetings
 from edgekit.messaging.incoming import Handler, Incoming, Received
 from edgekit.messaging.outbox import Outbox, Priority
 from edgekit.messaging.outgoing import LinkCounts, Outgoing, Publication
@@ -91,15 +91,14 @@ class MqttLink:
         self._outbox = outbox
         self._departures = Departures(self._outgoing, outbox)
         self._close_by: float | None = None
-        self._greeters: list[Callable[[], None]] = []
-        self._must_greet = False
+        self._greetings = Greetings(log)
         self._complaints = BrokerComplaints(log, settings, self._client_id)
         self._mishaps = Complaints(log)
-        self._alarm: socket.socket | None = None  # a byte written here ends the thread's wait
+        self._bell = Bell()
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
         if outbox is not None:
             outbox.attach(
-                self._wake, lambda letter: self.publish(letter.topic, letter.payload, qos=1)
+                self._bell.ring, lambda letter: self.publish(letter.topic, letter.payload, qos=1)
             )
 
     def __enter__(self) -> Self:
@@ -156,7 +155,7 @@ class MqttLink:
             if self._close_by is not None:
                 return False
             taken = self._outgoing.add(Publication(topic, payload, qos, retain, correlation_data))
-        self._wake()
+        self._bell.ring()
         return taken
 
     def publish_durably(
@@ -197,12 +196,12 @@ class MqttLink:
             ValueError: a filter or a QoS that cannot be.
         """
         self._incoming.add(topic_filter, handler, qos)
-        self._wake()
+        self._bell.ring()
 
     def unsubscribe(self, topic_filter: str, handler: Handler | None = None) -> None:
         """Ends what `subscribe` began: for one handler of the filter, or for all."""
         self._incoming.remove(topic_filter, handler)
-        self._wake()
+        self._bell.ring()
 
     def on_connect(self, handler: Callable[[], None]) -> None:
         """Has a handler called on the link's thread after each connect, the status being out.
@@ -210,10 +209,8 @@ class MqttLink:
         It is for publishing again what a broker may have lost. Where the connection stands
         already, the handlers are called at once: all of them.
         """
-        with self._changed:
-            self._greeters.append(handler)
-            self._must_greet = True
-        self._wake()
+        self._greetings.add(handler)
+        self._bell.ring()
 
     def tell_status(self, status: Status) -> None:
         """Publishes another status, now and at each later connect. From any thread."""
@@ -221,7 +218,7 @@ class MqttLink:
             self._status = status
             if self._connected and self._close_by is None:
                 self._announce(status)
-        self._wake()
+        self._bell.ring()
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Waits until the broker has accepted us; says whether it has."""
@@ -248,7 +245,7 @@ class MqttLink:
                 self._announce(self._status.offline(reason))
                 self._close_by = deadline
                 self._changed.notify_all()
-        self._wake()
+        self._bell.ring()
         if self._thread.ident is not None:
             self._thread.join(max(0.0, deadline - time.monotonic()))
         with self._changed:
@@ -269,27 +266,21 @@ class MqttLink:
     # What follows runs on the link's own thread.
 
     def _run(self) -> None:
-        bell, alarm = socket.socketpair()
-        bell.setblocking(False)
-        alarm.setblocking(False)
-        with bell, alarm:
-            self._alarm = alarm
+        with self._bell:
             delays = self._backoff()
             while self._close_by is None:
-                if self._connect_and_serve(bell):
+                if self._connect_and_serve():
                     delays = self._backoff()
                 with self._changed:
                     self._changed.wait_for(lambda: self._close_by is not None, next(delays))
-            with self._changed:
-                self._alarm = None
 
-    def _connect_and_serve(self, bell: socket.socket) -> bool:
+    def _connect_and_serve(self) -> bool:
         """Goes through one connection, from its first attempt to its loss; was there one?"""
         client = self._new_client()
         before = self._complaints.count
         try:
             connect(client, self._settings)
-            self._serve(client, bell)
+            self._serve(client)
         except (OSError, UnicodeError) as error:
             self._complaints.unreachable(error)
         except Exception as error:  # paho raises all sorts at bytes that are not MQTT
@@ -325,22 +316,22 @@ class MqttLink:
         )
         return client
 
-    def _serve(self, client: Client, bell: socket.socket) -> None:
+    def _serve(self, client: Client) -> None:
         """Moves bytes both ways until the connection ends or closing is over."""
         answer_by = time.monotonic() + _ANSWER_TIMEOUT_S
         events = select.poll()
-        events.register(bell, select.POLLIN)
+        events.register(self._bell, select.POLLIN)
         while (connection := client.socket()) is not None and not self._may_leave(client):
             if not self._connected and time.monotonic() > answer_by:
                 raise TimeoutError
             self._hand_over(client)
-            self._greet()
+            if self._connected and self._departures.status is None:
+                self._greetings.say()
             wanted = select.POLLIN | (select.POLLOUT if client.want_write() else 0)
             events.register(connection.fileno(), wanted)
             decrypted = isinstance(connection, ssl.SSLSocket) and connection.pending()
             events.poll(0 if decrypted else self._patience_ms(client))
-            with contextlib.suppress(BlockingIOError):
-                bell.recv(4096)
+            self._bell.hush()
             client.loop_read()
             client.loop_write()
             client.loop_misc()
@@ -379,18 +370,6 @@ class MqttLink:
                 self._departures.handed_over(item, packet_id)
                 self._changed.notify_all()
 
-    def _greet(self) -> None:
-        with self._changed:
-            if not (self._must_greet and self._connected) or self._departures.status is not None:
-                return
-            self._must_greet = False
-            greeters = list(self._greeters)
-        for greeter in greeters:
-            try:
-                greeter()
-            except Exception as error:
-                self._mishaps.make(f"greeter {greeter}", "a bug at connecting", error=error)
-
     def _on_log(self, client: Client, _: object, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:
             self._complaints.last_error = text
@@ -412,8 +391,8 @@ class MqttLink:
             self._departures.connected(window, getattr(more, "MaximumPacketSize", None))
             numbers = getattr(more, "SubscriptionIdentifierAvailable", 1)
             self._incoming.connected(uses_numbers=more is not None and bool(numbers))
-            self._must_greet = self._close_by is None
             if self._close_by is None:
+                self._greetings.are_due()
                 self._announce(self._status)
             self._changed.notify_all()
         self._complaints.all_well()
@@ -442,8 +421,3 @@ class MqttLink:
 
     def _announce(self, status: Status) -> None:
         self._departures.status = Publication(self._topics.status, encode(status), retain=True)
-
-    def _wake(self) -> None:
-        with self._changed, contextlib.suppress(BlockingIOError):  # full: it will wake anyway
-            if self._alarm is not None:
-                self._alarm.send(b"\0")

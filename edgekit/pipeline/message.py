@@ -7,7 +7,7 @@ from edgekit.runtime.prediction import AnomalyScore, Classification, RawValues
 
 def message_of(event: Event) -> Infer | Fired:
     """The `infer/<pipeline>` message of a prediction, or the `event/<rule>` one of a firing."""
-    return _fired(event) if isinstance(event, Firing) else _infer(event)
+    return _fired(event) if isinstance(event, Firing) else infer_of(event)
 
 
 def _fired(event: Firing) -> Fired:
@@ -22,7 +22,8 @@ def _fired(event: Firing) -> Fired:
     )
 
 
-def _infer(event: Inference) -> Infer:
+def infer_of(event: Inference) -> Infer:
+    """The `infer/<pipeline>` message of a prediction."""
     top = score = threshold = anomalous = values = None
     match event.prediction:
         case Classification(classes):

@@ -115,6 +115,7 @@ class PipelineRunner:
         self._ages_ms: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         self._busy_since_ns: int | None = None
         self._stopped = False
+        self._has_gap = False
 
     @property
     def sinks(self) -> Sequence[Sink]:
@@ -147,7 +148,8 @@ class PipelineRunner:
     def swap(self, session: Session) -> None:
         """Gives the model that answers from the next sample on. From any thread.
 
-        The new model must take what the old one took: `session.bundle.manifest.input` alike.
+        The new model must take what the old one took: `session.bundle.manifest.input` alike. The
+        old one is closed once the work has left it.
         """
         self._session = session
 
@@ -189,6 +191,7 @@ class PipelineRunner:
                 if isinstance(item, Refusal):
                     self._refuse(item.reason)
                     self.stages.reset_samples()
+                    self._has_gap = True
                     continue
                 self.counts.taken += 1
                 self._pass_on(item)
@@ -213,7 +216,11 @@ class PipelineRunner:
         answering = self._session
         while (sample := self._mailbox.take()) is not None:
             if self._session is not answering:
+                answering.close()
                 answering = self._session
+                self._has_gap = True
+            if self._has_gap:
+                self._has_gap = False
                 self.stages.reset_predictions()
             self._busy_since_ns = time.monotonic_ns()
             try:
@@ -227,6 +234,7 @@ class PipelineRunner:
             prediction, timing = session.predict(sample.data, taken_at_ns=sample.taken_at_ns)
         except EdgekitError as error:
             self._refuse(f"{sample.origin}: {error}")
+            self._has_gap = True
             return
         self.counts.predictions += 1
         self._latencies_ms.append((time.monotonic_ns() - sample.taken_at_ns) / 1e6)

@@ -58,7 +58,7 @@ def test_a_scrape_is_what_the_message_says_at_that_moment() -> None:
     assert found["edgekit_pipeline_queue_samples", ("door",)] == 1
     assert found["edgekit_pipeline_state", ("door", "running")] == 1
     assert found["edgekit_pipeline_state", ("pump", "running")] == 0
-    assert found["edgekit_pipeline_state", ("pump", "stalled")] == 1
+    assert found["edgekit_pipeline_state", ("pump", "backing-off")] == 1
     assert found["edgekit_pipeline_latency_seconds", ("door", "0.95")] == 0.047
     assert found["edgekit_pipeline_sample_age_seconds", ("door", "0.5")] == pytest.approx(0.0021)
     assert ("edgekit_pipeline_latency_seconds", ("pump", "0.5")) not in found

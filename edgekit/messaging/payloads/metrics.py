@@ -14,7 +14,7 @@ from edgekit.messaging.payloads.schema import (
     decode,
 )
 
-PipelineState = Literal["running", "backing-off", "stalled", "ended", "failed"]
+PipelineState = Literal["starting", "running", "backing-off", "ended", "failed", "stuck"]
 ClockState = Literal["synchronised", "unsynchronised", "behind"]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 

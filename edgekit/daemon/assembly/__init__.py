@@ -1,0 +1,1 @@
+"""Builds the daemon's parts from its settings."""
