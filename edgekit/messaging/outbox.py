@@ -14,6 +14,7 @@ from typing import Self
 from edgekit.messaging.outbox_counts import OutboxCounts
 from edgekit.messaging.outbox_line import OutboxLine
 from edgekit.messaging.outbox_message import Letter, Priority, Stored
+from edgekit.messaging.outbox_ticket import Ticket
 from edgekit.messaging.outbox_writer import OutboxWriter, Outcome, Work
 from edgekit.messaging.refusals import Complaints
 
@@ -32,28 +33,6 @@ EXPIRY_S: Mapping[Priority, float] = {
     Priority.EVENT: 7 * 24 * 3600.0,
 }
 """How old messages grow unless the settings say otherwise."""
-
-
-class Ticket:
-    """What became of one message that was handed to the outbox.
-
-    Attributes:
-        is_stored: whether it is on the disk; `None` until that is known.
-        is_lost: whether it is neither on the disk nor in anyone's memory.
-    """
-
-    __slots__ = ("_changed", "is_lost", "is_stored")
-
-    def __init__(self, changed: threading.Condition) -> None:
-        self._changed = changed
-        self.is_stored: bool | None = None
-        self.is_lost = False
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits until the message is committed; false where it is not, or not in time."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.is_stored is not None, timeout_s)
-        return self.is_stored is True
 
 
 class Outbox:

@@ -151,7 +151,7 @@ def test_a_message_larger_than_the_whole_outbox_is_dropped_at_once(path: Path) -
 
 
 def test_what_grows_too_old_is_not_sent_and_counted(path: Path) -> None:
-    with Outbox(path, expiry_s={_EVENT: 3600.0, _TELEMETRY: 0.001}) as outbox:
+    with Outbox(path, expiry_s={_EVENT: 3600.0, _TELEMETRY: 1e-9}) as outbox:
         _fill(outbox, range(3), _TELEMETRY)
         _fill(outbox, range(3, 5), _EVENT)
     with Outbox(path) as outbox:
