@@ -1,0 +1,1 @@
+"""The workstation's half of putting bundles on boards: keys, repositories, provisioning."""
