@@ -107,7 +107,7 @@ def window_bundle(out: Path) -> Bundle:
     return _bundle(out, manifest, window_model())
 
 
-def picture_bundle(out: Path) -> Bundle:
+def picture_bundle(out: Path, *, version: str = "1.0.0") -> Bundle:
     """A bundle that says which of four places of a picture is brightest."""
     rule = PictureRule(height=SIDE, width=SIDE)
     build = GraphBuilder("brightest")
@@ -120,7 +120,7 @@ def picture_bundle(out: Path) -> Bundle:
     manifest = Manifest(
         schema=1,
         name="brightest",
-        version="1.0.0",
+        version=version,
         task="classification",
         input=InputSpec(name="image", dtype="uint8", shape=rule.tensor_shape(), picture=rule),
         output=OutputSpec(name="scores", kind="scores"),

@@ -111,6 +111,7 @@ class App:
             set_metrics_interval=self._set_metrics_interval,
         )
         self._listeners = [self._running.hear, *records.listeners]
+        self._plan_chores(settings, records)
         self._surroundings.open(
             settings,
             workshop,
@@ -123,7 +124,6 @@ class App:
         if self._link is not None:
             self._link.tell_status(status_of(self._boot, self._running.sessions))
             self._resources.enter_context(self._link)
-        self._plan_chores(settings, records)
 
     def run(self) -> None:
         """Runs the pipelines until every source has ended, or `stop`.

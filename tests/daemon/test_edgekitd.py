@@ -1,87 +1,22 @@
 """edgekitd as a process of its own, with a real broker."""
 
-import json
-import signal
 import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psutil
 import pytest
 
 from edgekit.messaging.payloads import decode_infer, decode_metrics, decode_status
-from tests.broker import BOARD, PASSWORD, listening
-from tests.samples import picture_bundle, pictures, video, window_bundle
+from tests.broker import listening
+from tests.daemon.process import lines, rows, run, settings, started, until
+from tests.samples import picture_bundle, pictures, video
 from tools.private_broker import PrivateBroker
-
-
-def settings(tmp_path: Path, pipelines: str, broker: PrivateBroker | None = None) -> Path:
-    head = '[device]\nfleet = "test"\nname = "board"\n'
-    if broker is not None:
-        (tmp_path / "password").write_text(PASSWORD + "\n")
-        head += (
-            f'[mqtt]\nhost = "localhost"\nport = {broker.port}\nca = "{broker.ca}"\n'
-            f'username = "{BOARD}"\npassword_file = "password"\n'
-        )
-    path = tmp_path / "edgekit.toml"
-    path.write_text(head + pipelines)
-    return path
-
-
-def rows(tmp_path: Path, text: str | None = None) -> str:
-    window_bundle(tmp_path / "mean")
-    (tmp_path / "rows.csv").write_text(text or "a,b\n" + "20,20\n" * 40)
-    return (
-        '[pipelines.pump]\nbundle = "mean"\nsource = { kind = "csv", path = "rows.csv" }\n'
-        'sinks = [{ kind = "SINK" }]\n'
-    )
-
-
-def command(config: Path) -> list[str]:
-    return [sys.executable, "-m", "edgekit.daemon.main", "--config", str(config)]
-
-
-def run(config: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(config), capture_output=True, text=True, timeout=60, check=False)
-
-
-@contextmanager
-def started(config: Path) -> Iterator[subprocess.Popen[str]]:
-    """The daemon, once it says that it runs."""
-    process = subprocess.Popen(command(config), stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "running" in line:
-            break
-    rest = threading.Thread(target=process.stderr.read)
-    rest.start()
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        rest.join()
-        process.stderr.close()
-
-
-def lines(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def jsonl(pipelines: str) -> str:
-    return pipelines.replace('kind = "SINK"', 'kind = "jsonl", path = "out.jsonl"')
 
 
 def test_it_ends_by_itself_with_0_when_all_sources_have(tmp_path: Path) -> None:
     picture_bundle(tmp_path / "brightest")
     pictures(tmp_path / "pictures", count=5)
     video(tmp_path / "v.avi", frames=30)
-    both = jsonl(rows(tmp_path)) + (
+    both = rows(tmp_path) + (
         '[pipelines.door]\nbundle = "brightest"\n'
         'source = { kind = "images", path = "pictures" }\n'
         'sinks = [{ kind = "jsonl", path = "door.jsonl" }]\n'
@@ -105,7 +40,7 @@ def test_it_ends_by_itself_with_0_when_all_sources_have(tmp_path: Path) -> None:
 def test_subscribers_get_status_predictions_metrics_and_farewell(
     tmp_path: Path, broker: PrivateBroker
 ) -> None:
-    text = rows(tmp_path).replace("SINK", "mqtt")
+    text = rows(tmp_path, sink='kind = "mqtt"')
     with listening(broker, "edgekit/v1/test/board/#") as reader:
         done = run(settings(tmp_path, text, broker))
         assert done.returncode == 0, done.stderr
@@ -143,14 +78,12 @@ def test_sigterm_ends_it_cleanly_with_0_and_takes_the_child_along(tmp_path: Path
         '[pipelines.hall]\nbundle = "brightest"\nsinks = [{ kind = "jsonl", path = "o.jsonl" }]\n'
         'source = { kind = "video", path = "v.avi", loop = true, realtime = true }\n'
     )
-    with started(settings(tmp_path, text)) as process:
+    with started(settings(tmp_path, text)) as daemon:
         output = tmp_path / "o.jsonl"
-        while process.poll() is None and not (output.exists() and output.read_bytes()):
-            threading.Event().wait(0.05)
-        children = psutil.Process(process.pid).children()
+        until(lambda: output.exists() and output.stat().st_size > 0, "a prediction")
+        children = daemon.children
         assert children  # the capture process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert daemon.end() == 0
         assert not [child for child in children if child.is_running()]
 
 
@@ -158,9 +91,7 @@ def test_an_absent_broker_is_no_reason_not_to_run(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    text = rows(tmp_path).replace(
-        '{ kind = "SINK" }', '{ kind = "mqtt" }, { kind = "jsonl", path = "out.jsonl" }'
-    )
+    text = rows(tmp_path, sink='kind = "mqtt" }, { kind = "jsonl", path = "out.jsonl"')
     config = settings(tmp_path, text)
     config.write_text(config.read_text() + f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\n')
     done = run(config)
@@ -172,7 +103,7 @@ def test_an_absent_broker_is_no_reason_not_to_run(tmp_path: Path) -> None:
 
 def test_a_bad_row_is_named_counted_and_ends_in_1(tmp_path: Path) -> None:
     text = "a,b\n" + "1,1\n" * 4 + "1,NaN\n" + "2,2\n" * 4
-    done = run(settings(tmp_path, jsonl(rows(tmp_path, text))))
+    done = run(settings(tmp_path, rows(tmp_path, text)))
     assert done.returncode == 1
     assert "rows.csv:6: column 'b' is 'NaN'" in done.stderr
     assert [m["score"] for m in lines(tmp_path / "out.jsonl")] == [1.0, 2.0]
@@ -191,7 +122,7 @@ def test_a_bad_row_is_named_counted_and_ends_in_1(tmp_path: Path) -> None:
 def test_what_cannot_start_says_why_on_one_line(
     tmp_path: Path, break_it: str, code: int, says: str
 ) -> None:
-    config = settings(tmp_path, jsonl(rows(tmp_path)))
+    config = settings(tmp_path, rows(tmp_path))
     if break_it == "config":
         config.write_text(config.read_text().replace("bundle =", "bundel =") + "bundle = 'mean'\n")
     elif break_it == "bundle":
