@@ -1,6 +1,7 @@
 """The four signed documents of a repository, in memory: what changes, and who signs it."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -152,7 +153,7 @@ class RepositoryMetadata:
             return
         signed = self._documents[role].signed
         if role == "root" and signed.version > 0:
-            self._trusted_root = Metadata[Any].from_dict(self._documents["root"].to_dict())
+            self._trusted_root = deepcopy(self._documents["root"])
         signed.version += 1
         signed.expires = (now + timedelta(days=self.days(role))).replace(microsecond=0)
         self._changed.add(role)

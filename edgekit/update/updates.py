@@ -198,7 +198,6 @@ class Updates:
             self._examine(bundle, offer.release)
             with self._changing(name) as current:
                 self._states.save(steps.stage(current, offer.release))
-            tidy(lambda: self._downloads.forget(offer))
             return offer.release
 
     def begin_trial(self, name: str) -> Candidate:
@@ -285,7 +284,9 @@ class Updates:
 
         archive = self._downloads.fetch(self._repository.source, offer, arrived=arrived)
         tell(Step("unpacking", offer.release, total, total))
-        return self._store.admit(archive, offer)
+        bundle = self._store.admit(archive, offer)
+        tidy(lambda: self._downloads.forget(offer))
+        return bundle
 
     def _examine(self, bundle: Bundle, release: Release) -> None:
         """Refuses, and remembers to refuse, what does not run on this board."""
@@ -309,7 +310,6 @@ class Updates:
             if offer.release == state.current:
                 _log.warning("%s is damaged on the disk: fetching it again", offer.release.label)
                 self._bring(offer, tell)
-                tidy(lambda found=offer: self._downloads.forget(found))  # type: ignore[misc]
 
     def _is_whole(self, release: Release) -> bool:
         if not self._store.holds(release.sha256):

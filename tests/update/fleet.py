@@ -1,52 +1,26 @@
 """A signed repository, in memory or in a folder, and a board that reads it: all real but time."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
-import numpy as np
 from securesystemslib.signer import CryptoSigner
 
-from edgekit.bundle import Bundle, archive_bytes, write_bundle
-from edgekit.compress.golden import golden_file, golden_inputs
+from edgekit.bundle import Bundle, archive_bytes
 from edgekit.deploy.keys import ROLES, Role
 from edgekit.deploy.metadata import DAYS, RepositoryMetadata
-from edgekit.graph.build import GraphBuilder
-from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from edgekit.update.answers import Limits
 from edgekit.update.checks import golden_self_test
 from edgekit.update.files import FileSystem
 from edgekit.update.release import TargetNote, stored_path, target_path
 from edgekit.update.sources import NotThere, Source
 from edgekit.update.updates import Updates
-from tests.samples import window_manifest
+from tools.crash_points.making import NAME, tiny_bundle
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-NAME = "mean"
-
-
-def bundle_of(folder: Path, version: str, *, gain: float = 1.0, label: str = "") -> Bundle:
-    """A tiny bundle, `mean` of that version, whose score is the mean times a gain."""
-    build = GraphBuilder("mean")
-    window = build.input("window", np.float32, (1, 4, 2))
-    flat = build.op("Reshape", window, np.array([1, 8]))
-    mean = build.op("ReduceMean", flat, axes=[1], keepdims=0)
-    model = build.finish(
-        score=(build.op("Mul", mean, np.array([gain], np.float32)), np.float32, (1,))
-    )
-    import onnx_ir as ir
-
-    data = ir.to_proto(model).SerializeToString()
-    manifest = msgspec.structs.replace(window_manifest(), version=version)
-    engine = OnnxRuntimeEngine(data)
-    inputs = golden_inputs(manifest.input, ())
-    golden = golden_file(inputs, engine, [engine], manifest.output.name)
-    files = {"model.onnx": data, "golden.npz": golden}
-    if label:
-        files["deep/folder/note.txt"] = label.encode()
-    return write_bundle(folder, manifest, files=files)
+__all__ = ["NAME", "START", "Board", "MemoryRepository", "committed", "running", "tiny_bundle"]
 
 
 @dataclass
@@ -87,8 +61,6 @@ class MemoryRepository:
         """Lists a bundle."""
         manifest = bundle.manifest
         data = archive_bytes(bundle)
-        import hashlib
-
         sha256 = hashlib.sha256(data).hexdigest()
         note = TargetNote(
             name=manifest.name,

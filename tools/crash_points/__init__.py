@@ -1,0 +1,1 @@
+"""Cuts the power at every point of an update, and looks what a board comes up with."""
