@@ -36,4 +36,4 @@ setup:
 	@tools/setup.sh
 
 system:
-	@tools/apt.sh mosquitto openssl
+	@tools/apt.sh mosquitto openssl systemd gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-base gstreamer1.0-plugins-ugly

@@ -36,4 +36,6 @@ fi
 echo "setup: installing edgekit and what its tests need (some minutes the first time)" >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
     --constraint tools/constraints.txt --editable '.[dev]'
+# Reads our Sparkplug in tests. It asks for an older paho-mqtt, which its decoder never touches.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps 'pysparkplug==0.6.1'
 echo "$wanted" > .venv/edgekit-setup

@@ -10,6 +10,7 @@ from edgekit.config.schema import Settings
 from edgekit.daemon.keeping import PictureKeeper
 from edgekit.daemon.pictures import PictureStore
 from edgekit.pipeline.capture.source import CaptureSource
+from edgekit.pipeline.decisions import DecisionLog, DecisionSink
 from edgekit.pipeline.parts import Inference, Sink
 
 
@@ -48,6 +49,10 @@ class Records:
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
+        if self._state is not None:
+            most = round(self._settings.decisions.max_mb * 1e6)
+            decisions = DecisionLog(self._state / "decisions.db", max_bytes=most)
+            self.logs.append(DecisionSink(self._resources.enter_context(decisions)))
         pictures = self._settings.pictures
         folder = pictures.folder or (self._state / "pictures" if self._state else None)
         if folder is not None:

@@ -21,7 +21,7 @@ def open_picamera2(number: int) -> Any:
         InputError: picamera2 is not installed, or there is no such camera.
     """
     try:
-        from picamera2 import Picamera2  # type: ignore[import-not-found]
+        from picamera2 import Picamera2
     except ImportError as error:
         raise InputError(
             "picamera2 is not here: apt install python3-picamera2, and make the environment with "
