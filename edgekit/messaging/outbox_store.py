@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 
@@ -14,6 +14,7 @@ from edgekit.messaging.outbox_message import Letter, Priority, Stored
 
 SCHEMA_VERSION = 1
 _APPLICATION_ID = 0x656B6F62  # "ekob"
+_LARGEST_ID = 2**62
 _CHECKPOINT_PAGES = 1000
 _WAL_LIMIT_BYTES = 8 * 1024 * 1024
 _TABLES = """
@@ -27,6 +28,20 @@ CREATE TABLE messages (
 CREATE INDEX by_priority ON messages (priority, id);
 CREATE TABLE clock (only INTEGER PRIMARY KEY CHECK (only = 1), next_id INTEGER, state BLOB);
 """
+
+
+class _Row(msgspec.Struct, array_like=True):
+    """A message as SQLite has it: whatever a damaged file says it is."""
+
+    topic: Annotated[str, msgspec.Meta(pattern=r"\A[^+#\0]+\Z")]
+    payload: bytes
+    priority: Priority
+    id: int
+    expires_s: float
+
+    def stored(self) -> Stored:
+        fields = (self.topic, self.payload, self.priority, self.id, self.expires_s)
+        return Stored(*fields, is_late=True)
 
 
 class DamagedStore(Exception):
@@ -57,6 +72,8 @@ class OutboxStore:
             row = self._connection.execute("SELECT next_id, state FROM clock").fetchone()
             kept_id, self.clock = row[0], msgspec.json.decode(row[1], type=ClockState)
             self.next_id: int = max(last + 1, kept_id)
+            if not 0 < self.next_id < _LARGEST_ID:
+                raise DamagedStore(f"the id {self.next_id} cannot be")
             self.count, self.bytes_by_priority = self._measure()
             self._before = self.next_id, self.count, dict(self.bytes_by_priority)
         except (sqlite3.OperationalError, sqlite3.ProgrammingError):
@@ -126,13 +143,14 @@ class OutboxStore:
                 "DELETE FROM messages WHERE id = ? RETURNING priority, topic, length(payload)",
                 (message_id,),
             ).fetchone()
-            if found is not None:
-                priority, topic, length = found
-                self.count -= 1
-                # Topic and payload are measured apart: no payload is read to be deleted.
-                self.bytes_by_priority[Priority(priority)] -= (
-                    Letter(topic, b"", Priority(priority)).size_bytes + length
-                )
+            if found is None:
+                continue
+            try:
+                priority, size = Priority(found[0]), _overhead(found[1]) + found[2]
+            except (AttributeError, TypeError, ValueError) as error:
+                raise DamagedStore(f"a message cannot be: {error}") from error
+            self.count -= 1
+            self.bytes_by_priority[priority] -= size
 
     def oldest(self, priority: Priority, limit: int) -> list[tuple[int, float, int]]:
         """The first ids of a priority, each with its expiry and its size in bytes."""
@@ -141,22 +159,29 @@ class OutboxStore:
             "WHERE priority = ? ORDER BY id LIMIT ?",
             (priority, limit),
         )
-        return [
-            (message_id, expires_s, Letter(topic, b"", priority).size_bytes + length)
-            for message_id, expires_s, topic, length in rows
-        ]
+        try:
+            return [
+                (message_id, float(expires_s), _overhead(topic) + length)
+                for message_id, expires_s, topic, length in rows
+            ]
+        except (AttributeError, TypeError, ValueError) as error:
+            raise DamagedStore(f"a message cannot be: {error}") from error
 
     def between(self, after_id: int, before_id: int, limit: int) -> list[Stored]:
-        """Messages in the order of their ids, both ends left out; all of them late."""
+        """Messages in the order of their ids, both ends left out; all of them late.
+
+        Raises:
+            DamagedStore: one of them cannot be.
+        """
         rows = self._connection.execute(
             "SELECT topic, payload, priority, id, expires_s FROM messages "
             "WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
             (after_id, before_id, limit),
         )
-        return [
-            Stored(topic, payload, Priority(priority), message_id, expires_s, is_late=True)
-            for topic, payload, priority, message_id, expires_s in rows
-        ]
+        try:
+            return [msgspec.convert(row, _Row, strict=True).stored() for row in rows]
+        except msgspec.ValidationError as error:
+            raise DamagedStore(str(error)) from error
 
     def oldest_id(self) -> int:
         """The first id, or the next one where nothing is stored."""
@@ -187,12 +212,15 @@ class OutboxStore:
             raise DamagedStore(f"its version is {version}, this edgekit writes {SCHEMA_VERSION}")
         run("BEGIN IMMEDIATE")  # takes the lock for good: a second daemon learns of it here
         run("COMMIT")
-        if (found := run("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise DamagedStore(found.replace("\n", " "))
+        check = "PRAGMA integrity_check(1)"
+        if run(check).fetchone()[0] != "ok":
+            run("REINDEX")  # where only that is wrong, nothing is lost
+            if (found := run(check).fetchone()[0]) != "ok":
+                raise DamagedStore(found.replace("\n", " "))
 
     def _measure(self) -> tuple[int, dict[Priority, int]]:
         sizes, count = dict.fromkeys(Priority, 0), 0
-        overhead = Letter("", b"", Priority.EVENT).size_bytes
+        overhead = _overhead("")
         for priority, messages, size in self._connection.execute(
             "SELECT priority, count(*), sum(length(CAST(topic AS BLOB)) + length(payload)) "
             "FROM messages GROUP BY priority"
@@ -200,6 +228,11 @@ class OutboxStore:
             count += messages
             sizes[Priority(priority)] = size + messages * overhead
         return count, sizes
+
+
+def _overhead(topic: str) -> int:
+    """What a message counts beside its payload, which need not be read for that."""
+    return Letter(topic, b"", Priority.EVENT).size_bytes
 
 
 def set_aside(path: Path) -> Path:

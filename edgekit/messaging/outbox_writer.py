@@ -1,8 +1,6 @@
 """What the outbox does with its file: group commits, making room, and going on after trouble."""
 
-import contextlib
 import logging
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +11,7 @@ from edgekit.messaging.outbox_clock import OutboxClock, clock_is_trusted
 from edgekit.messaging.outbox_line import FETCH, Wish
 from edgekit.messaging.outbox_message import Letter, Priority, Stored
 from edgekit.messaging.outbox_store import DamagedStore, OutboxStore, set_aside
+from edgekit.messaging.outbox_trouble import is_damaged, why_not_stored
 from edgekit.messaging.refusals import Complaints
 
 log = logging.getLogger(__name__)
@@ -108,6 +107,7 @@ class OutboxWriter:
         self._retry_s = retry_s
         self._clock_s = clock_s
         self._is_in_trouble = False  # until something is stored again; `trouble` until it is tried
+        self._damage: str | None = None  # found while it was in use
         self._store: OutboxStore | None = None
         self._age: OutboxClock | None = None
         self._next_id = 1
@@ -173,11 +173,12 @@ class OutboxWriter:
 
     def _opened(self) -> OutboxStore:
         if self._store is None:
+            if self._damage is not None:
+                self._set_aside(self._damage)
             try:
                 self._store = OutboxStore(self.path)
             except DamagedStore as error:
-                aside = set_aside(self.path)
-                log.error("%s is damaged (%s): kept as %s, begun anew", self.path, error, aside)
+                self._set_aside(str(error))
                 self._store = OutboxStore(self.path)
             self._store.next_id = max(self._store.next_id, self._next_id)
             if self._age is None:
@@ -187,6 +188,11 @@ class OutboxWriter:
             if self._store.count:
                 log.info("%d messages wait in %s", self._store.count, self.path)
         return self._store
+
+    def _set_aside(self, why: str) -> None:
+        aside = set_aside(self.path)
+        self._damage = None
+        log.error("%s is damaged (%s): kept as %s, begun anew", self.path, why, aside)
 
     def _written(self, store: OutboxStore, work: Work, may_go: MayGo) -> Outcome:
         assert self._age is not None
@@ -256,18 +262,16 @@ class OutboxWriter:
         """Notes why, for this time."""
         self._retry_at_s = self._clock_s() + self._retry_s
         self._sweep_at_s = max(self._sweep_at_s, self._retry_at_s)
-        is_damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(
-            error, (sqlite3.OperationalError, sqlite3.ProgrammingError)
-        )
-        if self._store is not None:
+        if isinstance(error, DamagedStore) or is_damaged(error):
+            self.close()
+            self._damage = str(error)
+            self._retry_at_s = self._clock_s()
+        elif self._store is not None:
             try:
                 self._store.roll_back()
             except sqlite3.Error:
-                is_damaged = True
-        if is_damaged and self._store is not None:
-            self.close()  # opening it again looks whether it is whole
-            self._retry_at_s = self._clock_s()
-        reason = _why(error, self.path.parent)
+                self.close()
+        reason = why_not_stored(error, self.path.parent)
         self.trouble = reason
         self._is_in_trouble = True
         self._complaints.make(
@@ -275,24 +279,3 @@ class OutboxWriter:
             f"the outbox {self.path} stores nothing: {reason}; messages wait in memory only "
             "(trying on)",
         )
-
-
-def _why(error: Exception, folder: Path) -> str:
-    """What the trouble is and what to do, in a line."""
-    with contextlib.suppress(OSError):
-        if os.statvfs(folder).f_flag & os.ST_RDONLY:
-            return "its disk is read-only; mount it writable, or give another state folder"
-    text = getattr(error, "strerror", None) or str(error)
-    match getattr(error, "sqlite_errorname", "").partition("_")[2]:
-        case "FULL":
-            return "the disk is full; free some space on it"
-        case "BUSY" | "LOCKED" | "PROTOCOL":
-            return "another program has it open; is a second edgekitd running?"
-        case "CANTOPEN" | "CANTOPEN_ISDIR":
-            return "it cannot be opened; is its folder there, and writable for this user?"
-        case name if name.startswith("READONLY"):
-            return "it is read-only; make it writable for this user"
-        case name if name.startswith("IOERR"):
-            return f"the disk fails ({text}); look at the kernel's log, replace the card"
-        case _:
-            return text

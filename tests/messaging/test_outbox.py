@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgekit.messaging.outbox import Outbox, Priority, Stored
 from edgekit.messaging.outbox_message import Letter
@@ -292,3 +295,29 @@ def test_a_disk_that_turns_read_only_is_said(tmp_path: Path, told: Said) -> None
             subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
             _wait(lambda: outbox.trouble is None)
             assert outbox.counts.waiting == 2
+
+
+_damage = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1)
+
+
+@given(_damage)
+@settings(deadline=None, max_examples=60)
+def test_whatever_a_damaged_file_holds_new_messages_are_stored(
+    damage: list[tuple[float, int]],
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "outbox.db"
+        with Outbox(path) as outbox:
+            _fill(outbox, range(40))
+        content = bytearray(path.read_bytes())
+        for share, byte in damage:
+            content[int(share * len(content))] = byte
+        path.write_bytes(bytes(content))
+        with Outbox(path, retry_s=0.01, backfill_hz=10_000) as outbox:
+            reader = _Reader(outbox)
+            outbox.connected(20)
+            _wait(lambda: outbox.put("new", b"{}", priority=_EVENT).wait(PATIENCE_S))
+            while (message := reader.next()).topic != "new":
+                outbox.confirmed(message.id, 0)
+            outbox.confirmed(message.id, 0)
+        assert mistakes_in(path) == []
