@@ -13,8 +13,8 @@ PASSWORD_PORT = 8884
 
 _CONFIGURATION = f"""\
 # /etc/mosquitto/conf.d/edgekit.conf, with this folder as /etc/mosquitto/edgekit.
-# mosquitto takes new passwords, access lists and revocations on SIGHUP (2.0: revocations on a
-# restart alone).
+# mosquitto 2 takes new passwords, access lists and revocations on SIGHUP, for who connects then; a
+# restart cuts off who is connected already.
 per_listener_settings false
 allow_anonymous false
 acl_file /etc/mosquitto/edgekit/acl
