@@ -18,10 +18,14 @@ from cryptography import x509
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edgekit.config import load_settings
+from edgekit.daemon.assembly.broker import mqtt_settings
+from edgekit.daemon.doctor.broker import look_at_broker
 from edgekit.deploy.provisioning.authority import Authority
 from edgekit.deploy.provisioning.passwords import password_line
 from edgekit.deploy.provisioning.provision import Order, provision, withdraw
 from edgekit.errors import InputError
+from edgekit.messaging.topics import Topics
 from tests.broker import PATIENCE_S, need_program
 from tests.cli.running_field import run_module as run
 from tools.private_broker import _free_port, find_program
@@ -289,3 +293,33 @@ def test_the_command_provisions_rotates_and_revokes(tmp_path: Path) -> None:
     issued = json.loads((tmp_path / "ca/registry.json").read_text())["issued"]
     assert all("revoked" in one and one["revoked"] for one in issued)
     assert (tmp_path / "ca/broker/acl").read_text() == ""
+
+
+def test_settings_begun_with_the_boards_folder_reach_its_broker(tmp_path: Path) -> None:
+    provision(CERTIFICATE, authority_folder=tmp_path / "ca", out=tmp_path / "pump")
+    wish = ("--bundle", "b", "--source", "camera", "--out", tmp_path / "edgekit.toml")
+    done = run("config", "init", "--credentials", tmp_path / "pump", *wish)
+    assert done.returncode == 0, done.stderr
+    made = load_settings(tmp_path / "edgekit.toml")
+    assert (made.device.fleet, made.device.name) == ("lab", "pump")
+    assert made.mqtt is not None
+    assert (made.mqtt.host, made.mqtt.port) == ("localhost", 8883)
+    assert made.mqtt.key == (tmp_path / "pump/client.key").resolve()
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("order", [CERTIFICATE, PASSWORD], ids=["certificate", "password"])
+def test_the_doctor_finds_a_provisioned_board_in_order(tmp_path: Path, order: Order) -> None:
+    ca, out = tmp_path / "ca", tmp_path / "pump"
+    provision(order, authority_folder=ca, out=out)
+    with (out / "edgekit.toml").open("a") as file:
+        file.write(
+            '[pipelines.a]\nbundle = "b"\nsource = { kind = "camera" }\n'
+            'sinks = [{ kind = "mqtt" }]\n'
+        )
+    table = load_settings(out / "edgekit.toml").mqtt
+    assert table is not None
+    with mosquitto(ca / "broker") as ports:
+        settings = replace(mqtt_settings(table), port=ports[order.kind == "password"])
+        found = list(look_at_broker(settings, Topics("lab", "pump")))
+    assert [finding.grade for finding in found] == ["ok"] * 3, found
