@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -70,8 +71,14 @@ class StateFiles:
         """
         data = encode_state(state)
         make_folders(self._files, self._folder)
-        for suffix in (_SUFFIX, _COPY):
-            replace_durably(self._files, self._folder / f"{state.name}{suffix}", data)
+        replace_durably(self._files, self._folder / f"{state.name}{_SUFFIX}", data)
+        copy = self._folder / f"{state.name}{_COPY}"
+        try:
+            replace_durably(self._files, copy, data)
+        except OSError as error:  # the state is kept: only the copy must not contradict it
+            _log.warning("%s: cannot be written: %s", copy, error.strerror or error)
+            with suppress(OSError):
+                self._files.remove(copy)
 
     def names(self) -> list[str]:
         """Every name that has a state."""

@@ -7,15 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import time
 
+from msgspec.structs import replace
+
 from edgekit.bundle import Bundle, open_bundle
 from edgekit.bundle.manifest import EngineName
 from edgekit.errors import BundleError, EdgekitError, InputError
 from edgekit.update import state as steps
 from edgekit.update.answers import Boot, Candidate, Limits, Step
-from edgekit.update.checks import SelfTest, check_engines, installed_engines, why_unfit
+from edgekit.update.checks import SelfTest, check_engines, installed_engines
 from edgekit.update.choosing import UNKNOWN, choose
 from edgekit.update.download import Downloads
 from edgekit.update.files import DiskFiles, FileSystem, disk_errors
+from edgekit.update.fitness import first_fit
 from edgekit.update.release import Offer, Release
 from edgekit.update.repository import SignedRepository, read_root
 from edgekit.update.sources import Source
@@ -144,12 +147,13 @@ class Updates:
                 self._know(name, shipped)
             before = self._states.load(name)
             after = steps.start(before)
-            if after != before:
-                self._save_at_start(after, notes)
+            if after != before and not self._save_at_start(after, notes):
+                after = replace(after, trial=None)  # a start that is not counted is none of trial
             state, trial = self._resume(after, notes)
             if state.outcome != before.outcome and state.outcome is not None:
                 notes.append(f"{state.outcome.release.label}: {state.outcome.reason}")
-            return Boot(self._first_fit(state, shipped, notes), trial, tuple(notes))
+            bundle = first_fit(state, self._store, shipped, self_test=self._self_test, notes=notes)
+            return Boot(bundle, trial, tuple(notes))
 
     def fetch(
         self,
@@ -334,36 +338,21 @@ class Updates:
             return given_up, None
         return state, Candidate(release, bundle, state.trial.allowed_s)
 
-    def _first_fit(self, state: SlotState, shipped: Path | None, notes: list[str]) -> Bundle:
-        releases = (state.current, state.previous)
-        places = [self._store.place(each.sha256) for each in releases if each is not None]
-        for place in [*places, *([shipped] if shipped is not None else [])]:
-            try:
-                bundle = open_bundle(place)
-            except (BundleError, OSError) as error:
-                notes.append(str(error))
-                continue
-            why = why_unfit(bundle, self._self_test)
-            if why is None:
-                return bundle
-            notes.append(why)
-        raise BundleError(
-            f"{state.name}: no bundle that may run: {'; '.join(notes) or 'the settings name none'}"
-        )
-
-    def _save_at_start(self, state: SlotState, notes: list[str]) -> None:
-        """Saves, but a full disk does not keep the board from starting."""
+    def _save_at_start(self, state: SlotState, notes: list[str]) -> bool:
+        """Whether the state could be saved: a full disk does not keep a board from starting."""
         try:
             with disk_errors(self._folder):
                 self._states.save(state)
         except InputError as error:
             notes.append(f"the state of updates could not be kept: {error}")
+            return False
+        return True
 
     def _know(self, name: str, shipped: Path) -> None:
         try:
             manifest = open_bundle(shipped).manifest
         except (BundleError, OSError):
-            return  # `_first_fit` says so, if it comes to it
+            return  # `first_fit` says so, if it comes to it
         self._shipped[name] = Release(name=name, version=manifest.version, sha256=UNKNOWN)
 
     def _sweep(self) -> None:

@@ -187,7 +187,7 @@ def lay_out(outcome: Outcome, folder: Path) -> None:
 def _loaded(path: Path) -> _Folder:
     names: Names = {
         entry.name: _loaded(entry) if entry.is_dir() else _File(entry.read_bytes())
-        for entry in path.iterdir()
+        for entry in sorted(path.iterdir())
     }
     return _Folder(names, names)
 

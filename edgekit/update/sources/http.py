@@ -89,18 +89,23 @@ class HttpSource:
         parts = urlsplit(url)
         wanted = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.connect()
-        cut = threading.Timer(self._timeout_s, _hang_up, [connection.sock])
+        gave_up = threading.Event()
+        cut = threading.Timer(self._timeout_s, _hang_up, [connection.sock, gave_up])
         cut.daemon = True
         cut.start()
         try:
             headers = _HEADERS | ({"Range": f"bytes={start}-"} if start else {})
             connection.request("GET", wanted, headers=headers)
-            return connection.getresponse()
+            response = connection.getresponse()
         finally:
             cut.cancel()
+        if gave_up.is_set():  # half of the headers looks like all of them
+            raise TimeoutError("its headers took too long")
+        return response
 
 
-def _hang_up(connected: socket.socket) -> None:
+def _hang_up(connected: socket.socket, gave_up: threading.Event) -> None:
+    gave_up.set()
     with suppress(OSError):
         connected.shutdown(socket.SHUT_RDWR)
 
