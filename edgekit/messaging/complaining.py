@@ -2,6 +2,9 @@
 
 import logging
 
+from paho.mqtt.enums import LogLevel
+
+from edgekit.errors import ConfigError
 from edgekit.messaging.refusals import Complaints, why_cut, why_refused, why_unreachable
 from edgekit.messaging.settings import MqttSettings
 
@@ -24,6 +27,11 @@ class BrokerComplaints:
     def count(self) -> int:
         """How many complaints about connections were made."""
         return self._trouble.count
+
+    def overhear(self, level: int, text: str) -> None:
+        """Paho logs something."""
+        if level == LogLevel.MQTT_LOG_ERR:
+            self.last_error = text
 
     def all_well(self) -> None:
         """The broker is there."""
@@ -53,8 +61,11 @@ class BrokerComplaints:
     def never_answered(self) -> None:
         """A connection ended before the broker had said anything."""
         hints = [] if self._settings.encrypted else ["does it expect TLS?"]
-        if self._settings.encrypted and self._settings.certificate is None:
-            hints += ["does it ask for a certificate?"]
+        if self._settings.encrypted:
+            shown = self._settings.certificate is not None
+            hints += [
+                "does it take our certificate?" if shown else "does it ask for a certificate?"
+            ]
         hints += ["does it speak MQTT 3.1.1 only?"] if self._settings.version == "5" else []
         told = " ".join(["it closed the connection unanswered;", *hints, "see its log"])
         self._complain(why_cut(self.last_error) or told)
@@ -74,6 +85,10 @@ class BrokerComplaints:
             f"dropped a message to {topic}: the MQTT broker at {self._settings.address} takes no "
             f"packet of {size_bytes} bytes",
         )
+
+    def unusable_files(self, error: ConfigError) -> None:
+        """Certificates that could be used once cannot be used any more."""
+        self._refusals.make("files", f"{error}; going on with the files as they were")
 
     def _complain(self, reason: str) -> None:
         self._trouble.make(

@@ -1,5 +1,6 @@
 """What goes to the broker next, of all that may: the status, the line in memory, the outbox."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgekit.messaging.outbox import Outbox, Stored
@@ -15,12 +16,12 @@ class Departure:
 
     Attributes:
         publication: the message.
-        stored_id: its id in the outbox, where it comes from there.
+        stored: what it is in the outbox, where it comes from there.
         is_status: whether it is the board's own status.
     """
 
     publication: Publication
-    stored_id: int | None = None
+    stored: Stored | None = None
     is_status: bool = False
 
     @property
@@ -38,7 +39,17 @@ class Departures:
         status: the board's status, until it is handed over.
     """
 
-    def __init__(self, outgoing: Outgoing, outbox: Outbox | None) -> None:
+    def __init__(
+        self, outgoing: Outgoing, outbox: Outbox | None, *, too_large: Callable[[str, int], None]
+    ) -> None:
+        """Begins with no connection.
+
+        Args:
+            outgoing: the line in memory.
+            outbox: what is on the disk, where anything is.
+            too_large: told the topic and the bytes of what the broker does not take.
+        """
+        self._too_large = too_large
         self.status: Publication | None = None
         self._outgoing = outgoing
         self._outbox = outbox
@@ -79,39 +90,22 @@ class Departures:
             self._outbox.connection_lost()
 
     def next(self) -> Departure | None:
-        """The next message; it has to be handed over or refused."""
-        in_flight = len(self._statuses) + self._outgoing.in_flight + len(self._stored)
-        if in_flight >= self._window:
-            return None
-        if self.status is not None:
-            publication, self.status = self.status, None
-            return Departure(publication, is_status=True)
-        if (item := self._outgoing.take()) is not None:
-            return Departure(item)
-        if self._outbox is None or (stored := self._outbox.take()) is None:
-            return None
-        self._next_stored = stored
-        return Departure(Publication(stored.topic, stored.outgoing), stored.id)
-
-    def is_too_large(self, departure: Departure) -> bool:
-        """Whether the broker has said that it takes no packet of this size."""
-        return self._largest_bytes is not None and departure.size_bytes > self._largest_bytes
+        """The next message, to be handed over; what is too large for the broker is dropped."""
+        while (departure := self._chosen()) is not None:
+            if self._largest_bytes is None or departure.size_bytes <= self._largest_bytes:
+                return departure
+            self._drop(departure)
+            self._too_large(departure.publication.topic, departure.size_bytes)
+        return None
 
     def handed_over(self, departure: Departure, packet_id: int) -> None:
         """Notes that a message went out."""
         if departure.is_status:
             self._statuses.add(packet_id)
-        elif departure.stored_id is not None:
-            self._stored[packet_id] = self._next_stored
+        elif departure.stored is not None:
+            self._stored[packet_id] = departure.stored
         else:
             self._outgoing.handed_over(departure.publication, packet_id)
-
-    def refuse(self, departure: Departure) -> None:
-        """Drops a message that is too large."""
-        if departure.stored_id is not None and self._outbox is not None:
-            self._outbox.give_up(departure.stored_id, "too large")
-        elif not departure.is_status:
-            self._outgoing.give_up()
 
     def confirmed(self, packet_id: int, code: int) -> str | None:
         """Takes the broker's answer; gives the topic of the message that it is to."""
@@ -126,3 +120,22 @@ class Departures:
     def wait_s(self) -> float | None:
         """Seconds until there may be something that nobody announces."""
         return self._outbox.wait_s() if self._outbox is not None else None
+
+    def _chosen(self) -> Departure | None:
+        in_flight = len(self._statuses) + self._outgoing.in_flight + len(self._stored)
+        if in_flight >= self._window:
+            return None
+        if self.status is not None:
+            publication, self.status = self.status, None
+            return Departure(publication, is_status=True)
+        if (item := self._outgoing.take()) is not None:
+            return Departure(item)
+        if self._outbox is None or (stored := self._outbox.take()) is None:
+            return None
+        return Departure(Publication(stored.topic, stored.outgoing), stored=stored)
+
+    def _drop(self, departure: Departure) -> None:
+        if departure.stored is not None and self._outbox is not None:
+            self._outbox.give_up(departure.stored.id, "too large")
+        elif not departure.is_status:
+            self._outgoing.give_up()

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags
-from paho.mqtt.enums import LogLevel
+from paho.mqtt.client import Client, DisconnectFlags
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -26,8 +25,8 @@ from edgekit.messaging.incoming import Handler, Incoming, Received
 from edgekit.messaging.outbox import Outbox, Priority
 from edgekit.messaging.outgoing import LinkCounts, Outgoing, Publication
 from edgekit.messaging.payloads import Status, encode
-from edgekit.messaging.refusals import Complaints
 from edgekit.messaging.settings import MqttSettings
+from edgekit.messaging.topic_filter import is_topic
 from edgekit.messaging.topics import Topics
 
 __all__ = ["LinkCounts", "MqttLink", "MqttSettings", "Received", "jittered_backoff"]
@@ -89,11 +88,12 @@ class MqttLink:
         self._changed = threading.Condition()  # guards all that follows, and _outgoing
         self._connected = False
         self._outbox = outbox
-        self._departures = Departures(self._outgoing, outbox)
         self._close_by: float | None = None
         self._greetings = Greetings(log)
         self._complaints = BrokerComplaints(log, settings, self._client_id)
-        self._mishaps = Complaints(log)
+        self._departures = Departures(
+            self._outgoing, outbox, too_large=self._complaints.message_too_large
+        )
         self._bell = Bell()
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
         if outbox is not None:
@@ -149,7 +149,7 @@ class MqttLink:
         Raises:
             ValueError: a topic or a QoS that cannot be.
         """
-        if qos not in (0, 1) or not topic or "+" in topic or "#" in topic:
+        if qos not in (0, 1) or not is_topic(topic):
             raise ValueError(f"cannot publish to {topic!r} with QoS {qos}")
         with self._changed:
             if self._close_by is not None:
@@ -176,8 +176,6 @@ class MqttLink:
         """
         if self._outbox is None:
             return self.publish(topic, payload, qos=1)
-        if not topic or "+" in topic or "#" in topic:
-            raise ValueError(f"cannot publish to {topic!r}")
         return not self._outbox.put(topic, payload, priority=priority).is_lost
 
     def subscribe(self, topic_filter: str, handler: Handler, *, qos: int = 1) -> None:
@@ -222,8 +220,7 @@ class MqttLink:
 
     def wait_connected(self, timeout_s: float) -> bool:
         """Waits until the broker has accepted us; says whether it has."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._connected, timeout_s)
+        return self._wait_until(lambda: self._connected, timeout_s)
 
     def wait_until_acknowledged(self, timeout_s: float) -> bool:
         """Waits until nothing waits for the broker's answer any more; says whether that is so."""
@@ -301,15 +298,19 @@ class MqttLink:
         try:
             self._tls = self._settings.tls_context()  # its files may be new
         except ConfigError as error:
-            self._mishaps.make("tls", f"{error}; going on with the files as they were")
+            self._complaints.unusable_files(error)
         offline = self._status.offline("the connection was lost")
         will = Publication(self._topics.status, encode(offline), retain=True)
         client = new_client(self._settings, self._client_id, self._tls, will=will)
         self._complaints.last_error = ""
-        client.on_log = self._on_log
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
+        client.on_log = lambda _client, _data, level, text: self._complaints.overhear(level, text)
+        client.on_connect = lambda _client, _data, _flags, code, more: self._on_connect(code, more)
+        client.on_disconnect = lambda _client, _data, flags, code, _more: self._on_disconnect(
+            flags, code
+        )
+        client.on_publish = lambda _client, _data, packet_id, code, _more: self._on_publish(
+            packet_id, code
+        )
         client.on_message = lambda _client, _data, message: self._incoming.receive(message)
         client.on_subscribe = lambda _client, _data, packet_id, codes, _more: (
             self._incoming.answered(packet_id, codes)
@@ -362,26 +363,11 @@ class MqttLink:
             while self._connected and not client.want_write():
                 if (item := self._departures.next()) is None:
                     return
-                if self._departures.is_too_large(item):
-                    self._departures.refuse(item)
-                    self._complaints.message_too_large(item.publication.topic, item.size_bytes)
-                    continue
                 packet_id = publish(client, self._settings, item.publication)
                 self._departures.handed_over(item, packet_id)
                 self._changed.notify_all()
 
-    def _on_log(self, client: Client, _: object, level: int, text: str) -> None:
-        if level == LogLevel.MQTT_LOG_ERR:
-            self._complaints.last_error = text
-
-    def _on_connect(
-        self,
-        client: Client,
-        _: object,
-        flags: ConnectFlags,
-        code: ReasonCode,
-        more: Properties | None,
-    ) -> None:
+    def _on_connect(self, code: ReasonCode, more: Properties | None) -> None:
         if code.is_failure:
             self._complaints.turned_away(code.value, str(code))
             return
@@ -398,20 +384,11 @@ class MqttLink:
         self._complaints.all_well()
         log.info("connected to the MQTT broker at %s", self._settings.address)
 
-    def _on_disconnect(
-        self,
-        client: Client,
-        _: object,
-        flags: DisconnectFlags,
-        code: ReasonCode,
-        more: Properties | None,
-    ) -> None:
+    def _on_disconnect(self, flags: DisconnectFlags, code: ReasonCode) -> None:
         if flags.is_disconnect_packet_from_server:
             self._complaints.turned_away(code.value, str(code))
 
-    def _on_publish(
-        self, client: Client, _: object, packet_id: int, code: ReasonCode, more: Properties
-    ) -> None:
+    def _on_publish(self, packet_id: int, code: ReasonCode) -> None:
         with self._changed:
             topic = self._departures.confirmed(packet_id, code.value)
             self._changed.notify_all()

@@ -17,6 +17,7 @@ from edgekit.messaging.outbox_message import Letter, Priority, Stored
 from edgekit.messaging.outbox_ticket import Ticket
 from edgekit.messaging.outbox_writer import OutboxWriter, Outcome, Work
 from edgekit.messaging.refusals import Complaints
+from edgekit.messaging.topic_filter import is_topic
 
 __all__ = ["Outbox", "OutboxCounts", "Priority", "Stored", "Ticket", "open_outbox"]
 
@@ -138,7 +139,12 @@ class Outbox:
             topic: where to; without wildcards.
             payload: a JSON object without a `hist` of its own, or any other bytes.
             priority: telemetry makes room for events.
+
+        Raises:
+            ValueError: a topic that cannot be.
         """
+        if not is_topic(topic):
+            raise ValueError(f"cannot publish to {topic!r}")
         letter, ticket = Letter(topic, payload, priority), Ticket(self._committed)
         size = letter.size_bytes
         with self._lock:
@@ -215,7 +221,7 @@ class Outbox:
         with self._lock:
             if code in _NO_ROOM:
                 if message_id in self._line.in_flight:
-                    self._line.hold()
+                    self._line.hold(message_id)
                 return
             message = self._settled(message_id)
             if message is None:

@@ -177,12 +177,18 @@ class OutboxLine:
             self._delays = self._backoff()
         return message
 
-    def hold(self) -> float:
-        """The broker has no room: what is on its way is late, and waits; gives the seconds."""
+    def hold(self, message_id: int) -> float:
+        """The broker has no room for a message: it is late, and all others wait too.
+
+        Returns:
+            For how many seconds. What else is in flight may still be confirmed.
+        """
         if self._held_until_s is None:
             self._held_until_s = self._clock_s() + next(self._delays)
         self._has_answer, self._is_careful = True, False
-        self._forget()
+        self.in_flight.pop(message_id, None)
+        self._live.clear()
+        self.read_again()
         return self._held_until_s - self._clock_s()
 
     def gone(self, ids: Iterable[int]) -> list[int]:
@@ -211,9 +217,7 @@ class OutboxLine:
         """All that is unconfirmed is to be read again, where anyone asks for it."""
         self.in_flight.clear()
         self._live.clear()
-        self._late.clear()
-        self._cursor = 0
-        self._generation += 1
+        self.read_again()
 
     def _has_room_for_late(self) -> bool:
         late = sum(each.is_late for each in self.in_flight.values())

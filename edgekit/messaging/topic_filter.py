@@ -1,11 +1,19 @@
-"""Which topics a subscription covers: MQTT 5, section 4.7."""
+"""What a topic may be, and which topics a subscription covers: MQTT 5, section 4.7."""
 
 _LONGEST_BYTES = 65535
 
 
+def is_topic(text: str) -> bool:
+    """Whether messages can be published to it: no wildcards."""
+    return is_topic_filter(text) and not {"+", "#"} & set(text)
+
+
 def is_topic_filter(text: str) -> bool:
     """Whether it can be subscribed to: `+` stands for one level, a last `#` for all below."""
-    if not text or "\0" in text or len(text.encode(errors="replace")) > _LONGEST_BYTES:
+    try:
+        if not text or "\0" in text or len(text.encode()) > _LONGEST_BYTES:
+            return False
+    except UnicodeEncodeError:  # half of a surrogate pair
         return False
     levels = text.split("/")
     return (

@@ -1,9 +1,13 @@
 """Stored messages reach a real mosquitto over kills, outages and bad networks."""
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -218,7 +222,7 @@ def test_the_sink_stores_at_qos_1_only(
 
 def test_a_topic_that_cannot_be_is_a_mistake_of_the_caller(outbox: Outbox) -> None:
     link = make_link(MqttSettings("127.0.0.1"), outbox=outbox)
-    for topic in ("", "a/#", "+"):
+    for topic in ("", "a/#", "+", "a\0", "a\ud800", "a" * 65536):
         with pytest.raises(ValueError, match="cannot publish"):
             link.publish_durably(topic, b"{}")
 
@@ -229,3 +233,55 @@ def test_kills_and_outages_lose_nothing_that_was_committed() -> None:
     outcome = run(kills=4, outages=2, seed=7, longest_s=0.6)
     assert outcome.is_well, outcome
     assert outcome.received >= outcome.committed
+
+
+def _read_packet(stream: BinaryIO) -> tuple[int, bytes]:
+    """The next MQTT packet: its first byte, and what follows its length."""
+    first, length, shift = stream.read(1)[0], 0, 0
+    while (byte := stream.read(1)[0]) & 0x80:
+        length |= (byte & 0x7F) << shift
+        shift += 7
+    return first, stream.read(length | byte << shift)
+
+
+class _BrokerWithoutRoom(threading.Thread):
+    """Speaks just enough MQTT 5 to say once of each message that a quota is used up."""
+
+    def __init__(self, server: socket.socket) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self.taken: list[bytes] = []
+
+    def run(self) -> None:
+        connection, _ = self._server.accept()
+        asked: set[int] = set()
+        with connection, connection.makefile("rb") as stream, suppress(IndexError, OSError):
+            _read_packet(stream)
+            connection.sendall(bytes([0x20, 3, 0, 0, 0]))
+            while True:
+                first, body = _read_packet(stream)
+                if first >> 4 != 3:
+                    continue
+                end = 2 + int.from_bytes(body[:2])
+                packet_id, payload = body[end : end + 2], body[end + 3 :]
+                is_status = body[2:end].endswith(b"/status")
+                number = -1 if is_status else json.loads(payload)["n"]
+                code = 0x97 if number not in asked and not is_status else 0
+                asked.add(number)
+                if code == 0 and not is_status:
+                    self.taken.append(payload)
+                connection.sendall(bytes([0x40, 3]) + packet_id + bytes([code]))
+
+
+def test_a_broker_whose_quota_is_used_up_gets_everything_later(outbox: Outbox, said: Said) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        broker = _BrokerWithoutRoom(server)
+        broker.start()
+        with make_link(MqttSettings("127.0.0.1", server.getsockname()[1]), outbox=outbox) as link:
+            assert link.wait_connected(PATIENCE_S)
+            _publish(link, range(3))
+            assert link.wait_until_acknowledged(PATIENCE_S)
+            assert "a quota of the broker is used up" in said.first()
+    assert sorted(json.loads(payload)["n"] for payload in broker.taken) == [0, 1, 2]
+    assert outbox.counts.dropped == {}
+    assert outbox.counts.acknowledged == outbox.counts.backfilled == 3
