@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from edgekit.messaging.refusals import Complaints, why_refused, why_unreachable
+from edgekit.messaging.refusals import Complaints, why_cut, why_refused, why_unreachable
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,16 @@ def test_each_failure_says_what_to_do(error: Exception, advice: str) -> None:
     said = why_unreachable(error, tls=True, ca=None)
     assert advice in said
     assert "\n" not in said
+
+
+def test_what_cut_a_connection_is_told_where_it_was_our_certificate() -> None:
+    said = (
+        "failed to receive on socket: [SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca (_ssl)"
+    )
+    told = why_cut(said)
+    assert told is not None
+    assert told.startswith("TLS failed: tlsv1 alert unknown ca; the broker does not trust")
+    assert why_cut("failed to receive on socket: [Errno 104] Connection reset by peer") is None
 
 
 def test_codes_without_advice_point_to_the_log() -> None:

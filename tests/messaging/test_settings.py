@@ -16,10 +16,21 @@ def test_every_mistake_is_told_at_once() -> None:
             version="4",  # type: ignore[arg-type]
             password="x",
             keepalive_s=0,
+            key=Path("x.key"),
             max_queued=0,
+            max_received_bytes=0,
         )
     keys = [mistake.split(":")[0] for mistake in caught.value.mistakes]
-    assert keys == ["host", "port", "version", "password", "keepalive_s", "max_queued"]
+    assert keys == [
+        "host",
+        "port",
+        "version",
+        "password",
+        "key",
+        "keepalive_s",
+        "max_queued",
+        "max_received_bytes",
+    ]
 
 
 def test_the_port_follows_tls_unless_it_is_given() -> None:
