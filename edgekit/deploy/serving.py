@@ -109,10 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _place(self) -> Path | None:
         """The file that is asked for, if it lies where it may."""
         name = unquote(urlsplit(self.path).path).lstrip("/")
-        if "\0" in name or name.split("/")[0] not in _SHOWN:
+        if "\0" in name:
             return None
         path = (self._folder / name).resolve()
-        return path if path.is_relative_to(self._folder) and path.is_file() else None
+        is_shown = any(path.is_relative_to(self._folder / each) for each in _SHOWN)
+        return path if is_shown and path.is_file() else None
 
     def _range(self, size: int) -> tuple[int, int]:
         """First byte and the one behind the last; what cannot be read counts as no range."""
