@@ -9,27 +9,37 @@ from edgekit import __version__
 from edgekit.errors import EdgekitError
 
 COMMANDS = {
+    "bench": "edgekit.cli.bench:bench",
     "build": "edgekit.cli.build:build",
+    "command": "edgekit.cli.command:command",
     "compare": "edgekit.cli.compare:compare",
     "compress": "edgekit.cli.compress:compress",
     "config": "edgekit.cli.config:config",
     "convert": "edgekit.cli.convert:convert",
+    "decisions": "edgekit.cli.decisions:decisions",
     "distill": "edgekit.cli.step:distill",
+    "doctor": "edgekit.cli.doctor:doctor",
     "finetune": "edgekit.cli.step:finetune",
     "inspect": "edgekit.cli.inspect:inspect",
+    "keys": "edgekit.cli.keys:keys",
     "pack": "edgekit.cli.pack:pack",
     "predict": "edgekit.cli.predict:predict",
+    "provision": "edgekit.cli.provision:provision",
     "prune-channels": "edgekit.cli.step:prune_channels",
     "quantize": "edgekit.cli.step:quantize",
+    "repository": "edgekit.cli.repository:repository",
     "slim": "edgekit.cli.step:slim",
     "train": "edgekit.cli.train:train",
+    "watch": "edgekit.cli.watch:watch",
 }
 _WORKSTATION = (
+    "cryptography",
     "jinja2",
     "onnx",
     "onnx_ir",
     "rich",
     "sklearn",
+    "tomlkit",
     "google",
     "ai_edge_litert",
     "flatbuffers",
@@ -64,12 +74,10 @@ def edgekit() -> None:
 def main() -> None:
     """Runs the command; leaves with its exit code."""
     try:
-        edgekit(standalone_mode=False)
+        code = edgekit(standalone_mode=False)  # what a command leaves with, or gives
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except click.exceptions.Exit as leaving:
-        sys.exit(leaving.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("edgekit: interrupted", err=True)
         sys.exit(130)
@@ -89,3 +97,4 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -19,6 +19,7 @@ class DeviceSettings(Table, frozen=True, kw_only=True):
 
     fleet: TopicLevel = "default"
     name: TopicLevel = msgspec.field(default_factory=_host_name)
+    labels: dict[TopicLevel, TopicLevel] = msgspec.field(default_factory=dict)
 
 
 class MqttTable(Table, frozen=True, kw_only=True):

@@ -52,7 +52,10 @@ def check(document: Mapping[str, Any], schema: type[T], *, source: str, folder: 
         if kind is Path and isinstance(value, str):
             if not value or "\0" in value:
                 raise ValueError("Expected a path")
-            return folder / Path(value).expanduser()
+            try:
+                return folder / Path(value).expanduser()
+            except RuntimeError as error:  # ~name of nobody
+                raise ValueError(f"Expected a path: {error}") from error
         raise ValueError(f"Expected `{kind.__name__}`")
 
     mistakes = list(_mistakes(document, schema, "", hook))

@@ -16,6 +16,7 @@ class OutboxTable(Table, frozen=True, kw_only=True):
     event_expiry_h: Hours = 7 * 24.0
     telemetry_expiry_h: Hours = 24.0
     backfill_hz: Annotated[float, msgspec.Meta(ge=0.1, le=10_000)] = 50.0
+    gather_s: Annotated[float, msgspec.Meta(ge=0, le=60)] = 0.0
     trust_clock: bool | None = None
     """Left out: where the clock was set from the network, or a clock chip keeps it."""
 

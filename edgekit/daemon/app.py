@@ -121,8 +121,8 @@ class App:
             self._resources,
         )
         self._listeners += self._surroundings.on_inference
+        self._tell_status()
         if self._link is not None:
-            self._link.tell_status(status_of(self._boot, self._running.sessions))
             self._resources.enter_context(self._link)
 
     def run(self) -> None:
@@ -183,7 +183,7 @@ class App:
             return
         if state is not None:
             self._outbox = self._resources.enter_context(make_outbox(settings.outbox, state))
-        status = status_of(self._boot, {})
+        status = status_of(self._boot, {}, labels=settings.device.labels)
         broker = mqtt_settings(settings.mqtt)
         self._link = MqttLink(broker, self._topics, status, outbox=self._outbox)
 
@@ -236,11 +236,16 @@ class App:
             self._stuck_s = settings.stuck_s
             self._cooling.follow(settings.thermal)
             self._remote.apply_again()
-            if self._link is not None:
-                self._link.tell_status(status_of(self._boot, self._in_force.sessions))
+            self._tell_status()
         _log.info("reloaded: %s", told)
         self._wake.set()
         return told
+
+    def _tell_status(self) -> None:
+        running = self._in_force
+        if self._link is not None:
+            labels = running.settings.device.labels
+            self._link.tell_status(status_of(self._boot, running.sessions, labels=labels))
 
     def _set_metrics_interval(self, seconds: float | None) -> None:
         self._chores.set_interval("metrics", seconds or self._in_force.settings.metrics_interval_s)

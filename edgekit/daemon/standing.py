@@ -9,7 +9,9 @@ from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from edgekit.runtime.session import Session
 
 
-def status_of(boot: str, sessions: Mapping[str, Session]) -> Status:
+def status_of(
+    boot: str, sessions: Mapping[str, Session], *, labels: Mapping[str, str] | None = None
+) -> Status:
     """The `status` message of a board that is online, with these models."""
     return Status(
         state="online",
@@ -20,6 +22,7 @@ def status_of(boot: str, sessions: Mapping[str, Session]) -> Status:
             onnxruntime=OnnxRuntimeEngine.version,
         ),
         pipelines=tuple(sessions),
+        labels=dict(labels or {}),
         engines={name: _in_use(session) for name, session in sessions.items()},
     )
 

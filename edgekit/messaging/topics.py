@@ -57,6 +57,29 @@ class Topics:
         """The filter of every command to this board."""
         return self.prefix + "cmd/+"
 
+    @property
+    def deploy_desires(self) -> str:
+        """The filter of every hint to update this board."""
+        return self.prefix + "deploy/desired/+"
+
+    def deploy_desired(self, bundle: str) -> str:
+        """The hint to update one bundle; retained.
+
+        Raises:
+            InputError: the bundle's name cannot stand in a topic.
+        """
+        check_name("bundle", bundle)
+        return f"{self.prefix}deploy/desired/{bundle}"
+
+    def deploy_status(self, bundle: str) -> str:
+        """Where the update of one bundle stands; retained.
+
+        Raises:
+            InputError: the bundle's name cannot stand in a topic.
+        """
+        check_name("bundle", bundle)
+        return f"{self.prefix}deploy/status/{bundle}"
+
     def infer(self, pipeline: str) -> str:
         """The predictions of one pipeline.
 

@@ -106,9 +106,10 @@ def _interpreter(
         try:
             found = import_module(module).Interpreter
             return found(model_content=data, num_threads=threads), version(package)
-        except ModuleNotFoundError:
-            continue
-        except (ImportError, SystemError, AttributeError, PackageNotFoundError) as error:
+        except (ImportError, SystemError, AttributeError) as error:
+            is_absent = isinstance(error, ModuleNotFoundError)
+            if is_absent and not isinstance(error, PackageNotFoundError):
+                continue
             broken = broken or f"; {package} is there but does not work: {_text(error)}"
     raise InputError(f"a .tflite model needs LiteRT: pip install 'edgekit[tflite]'{broken}")
 

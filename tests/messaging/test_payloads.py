@@ -16,6 +16,8 @@ from edgekit.messaging.payloads import (
     Answer,
     BoardMetrics,
     Command,
+    DeployDesired,
+    DeployStatus,
     Desired,
     Fired,
     Infer,
@@ -30,6 +32,8 @@ from edgekit.messaging.payloads import (
     Versions,
     decode_answer,
     decode_command,
+    decode_deploy_desired,
+    decode_deploy_status,
     decode_desired,
     decode_fired,
     decode_infer,
@@ -49,6 +53,8 @@ _DECODERS: dict[str, Callable[[bytes], Message]] = {
     "twin/reported": decode_reported,
     "cmd": decode_command,
     "res": decode_answer,
+    "deploy/desired": decode_deploy_desired,
+    "deploy/status": decode_deploy_status,
 }
 _SCHEMAS: dict[str, type[Message]] = {
     "status": Status,
@@ -59,6 +65,8 @@ _SCHEMAS: dict[str, type[Message]] = {
     "twin/reported": Reported,
     "cmd": Command,
     "res": Answer,
+    "deploy/desired": DeployDesired,
+    "deploy/status": DeployStatus,
 }
 
 

@@ -22,6 +22,13 @@ from edgekit.messaging.payloads.command import (
     decode_answer,
     decode_command,
 )
+from edgekit.messaging.payloads.deploy import (
+    DeployDesired,
+    DeployPhase,
+    DeployStatus,
+    decode_deploy_desired,
+    decode_deploy_status,
+)
 from edgekit.messaging.payloads.event import Fired, decode_fired
 from edgekit.messaging.payloads.infer import (
     Infer,
@@ -63,6 +70,9 @@ __all__ = [
     "Code",
     "Collect",
     "Command",
+    "DeployDesired",
+    "DeployPhase",
+    "DeployStatus",
     "Desired",
     "EngineInUse",
     "Fired",
@@ -89,6 +99,8 @@ __all__ = [
     "Versions",
     "decode_answer",
     "decode_command",
+    "decode_deploy_desired",
+    "decode_deploy_status",
     "decode_desired",
     "decode_fired",
     "decode_infer",
@@ -104,6 +116,8 @@ _DECODERS: dict[type[Message], Callable[[bytes], Message]] = {
     Fired: decode_fired,
     Metrics: decode_metrics,
     Desired: decode_desired,
+    DeployDesired: decode_deploy_desired,
+    DeployStatus: decode_deploy_status,
     Reported: decode_reported,
     Command: decode_command,
     Answer: decode_answer,

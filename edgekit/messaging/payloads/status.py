@@ -37,6 +37,8 @@ class Status(Message, frozen=True, kw_only=True):
     pipelines: tuple[Text, ...] = ()
     engines: dict[Text, EngineInUse] = msgspec.field(default_factory=dict)
     """By pipeline."""
+    labels: dict[Text, Text] = msgspec.field(default_factory=dict)
+    """What groups of a fleet are made of, as the settings say."""
     reason: str = ""
     """Why it is in this state, where that is known."""
 
