@@ -77,16 +77,13 @@ def broker_of(where: dict[str, Any]) -> tuple[MqttSettings, str | None]:
 
 def _configured(config: Path, client_id: str) -> tuple[MqttSettings, str]:
     from edgekit.config.loading import load_settings
+    from edgekit.daemon.assembly.broker import mqtt_settings
 
     settings = load_settings(config)
     table = settings.mqtt
     if table is None:
         raise InputError(f"{config}: has no [mqtt] table, so there is no broker")
-    known = {field.name for field in dataclasses.fields(MqttSettings)}
-    fields = {name: getattr(table, name) for name in table.__struct_fields__ if name in known}
-    if table.password_file is not None:
-        fields["password"] = _first_line(table.password_file)
-    return MqttSettings(**(fields | {"client_id": client_id})), settings.device.fleet
+    return dataclasses.replace(mqtt_settings(table), client_id=client_id), settings.device.fleet
 
 
 def _first_line(file: Path | None) -> str | None:

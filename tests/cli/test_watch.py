@@ -111,6 +111,36 @@ def test_json_is_a_document_a_message(broker: PrivateBroker, speaker: Client) ->
 
 
 @pytest.mark.broker
+def test_a_boards_own_file_names_the_broker_and_the_fleet(
+    broker: PrivateBroker, speaker: Client, tmp_path: Path
+) -> None:
+    config = tmp_path / "edgekit.toml"
+    config.write_text(
+        f"""
+[device]
+fleet = "lab"
+name = "zero"
+[mqtt]
+host = "{broker.host}"
+port = {broker.port}
+[pipelines.door]
+bundle = "bundle"
+source = {{ kind = "images", path = "pictures" }}
+sinks = [{{ kind = "mqtt" }}]
+"""
+    )
+    for fleet in ("other", "lab"):
+        payload = _example("status", '"online"')
+        speaker.publish(Topics(fleet, "zero").status, payload, qos=1, retain=True)
+    line = [sys.executable, "-c", _CODE, "watch", "--config", str(config), "--json", "--count", "1"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    other = speaker.publish(Topics("other", "zero").status, b"", qos=1, retain=True)
+    other.wait_for_publish(PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["topic"] == TOPICS.status
+
+
+@pytest.mark.broker
 def test_ctrl_c_ends_it_cleanly(broker: PrivateBroker, speaker: Client) -> None:
     process = _started(speaker, broker=broker)
     process.send_signal(signal.SIGINT)
