@@ -14,6 +14,7 @@ from typing import Self
 from edgekit.messaging.outbox_counts import OutboxCounts
 from edgekit.messaging.outbox_line import OutboxLine
 from edgekit.messaging.outbox_message import Letter, Priority, Stored
+from edgekit.messaging.outbox_pending import Handed, Pending
 from edgekit.messaging.outbox_ticket import Ticket
 from edgekit.messaging.outbox_writer import OutboxWriter, Outcome, Work
 from edgekit.messaging.refusals import Complaints
@@ -23,7 +24,6 @@ __all__ = ["Outbox", "OutboxCounts", "Priority", "Stored", "Ticket", "open_outbo
 
 log = logging.getLogger(__name__)
 
-_MOST_PENDING_BYTES = 4 * 1024 * 1024
 _DELETE_AFTER_S = 0.5
 _MOST_DONE = 256
 _NO_ROOM = frozenset({0x89, 0x97})
@@ -53,6 +53,7 @@ class Outbox:
         expiry_s: Mapping[Priority, float] = EXPIRY_S,
         backfill_hz: float = 50.0,
         is_clock_trusted: Callable[[], bool] | None = None,
+        gather_s: float = 0.0,
         retry_s: float = 5.0,
     ) -> None:
         """Prepares the outbox; the `with` block opens the file.
@@ -63,16 +64,16 @@ class Outbox:
             expiry_s: how old a message of each priority grows.
             backfill_hz: how many late messages are sent in a second at most.
             is_clock_trusted: whether the wall clock is right; found out where left out.
+            gather_s: for how long telemetry may wait for more to be committed with it, which
+                spares the disk; an event is committed at once, and what waits with it.
             retry_s: how long to leave a disk alone that took nothing.
         """
         self._lock = threading.Lock()  # guards all that follows but what Ticket uses
         self._has_work = threading.Condition(self._lock)
         self._committed = threading.Condition()
         self._max_bytes = max_bytes
-        self._expiry_s = expiry_s
-        self._pending: list[tuple[Letter, Ticket]] = []
-        self._pending_bytes = 0
-        self._in_work: list[tuple[Letter, Ticket]] = []
+        self._pending = Pending(gather_s)
+        self._in_work: list[Handed] = []
         self._is_closing = False
         self._has_looked = False
         self._is_refusing = False
@@ -146,20 +147,14 @@ class Outbox:
         if not is_topic(topic):
             raise ValueError(f"cannot publish to {topic!r}")
         letter, ticket = Letter(topic, payload, priority), Ticket(self._committed)
-        size = letter.size_bytes
         with self._lock:
-            if size > self._max_bytes:
+            if letter.size_bytes > self._max_bytes:
                 self._dropped["too large"] += 1
                 ticket.is_stored, ticket.is_lost = False, True
                 return ticket
-            takes = not (
-                self._is_refusing
-                or self._is_closing
-                or self._pending_bytes + size > _MOST_PENDING_BYTES
-            )
+            is_shut = self._is_refusing or self._is_closing
+            takes = not is_shut and self._pending.add(letter, ticket)
             if takes:
-                self._pending.append((letter, ticket))
-                self._pending_bytes += size
                 self._has_work.notify()
         if not takes:
             self._pass_by([(letter, ticket)])
@@ -260,8 +255,8 @@ class Outbox:
         finally:
             with self._lock:
                 self._is_refusing = True
-                left = self._in_work + self._pending
-                self._in_work, self._pending = [], []
+                left = self._in_work + self._pending.take_all()
+                self._in_work = []
             self._pass_by(left)
             self._writer.close()
 
@@ -270,7 +265,7 @@ class Outbox:
         with self._lock:
             while not self._must_work() and (wait_s := self._wait_s()) > 0:
                 self._has_work.wait(wait_s)
-            pending, self._pending, self._pending_bytes = self._pending, [], 0
+            pending = self._pending.take_all()
             self._in_work = pending
             work = Work(
                 letters=[letter for letter, _ in pending],
@@ -289,7 +284,7 @@ class Outbox:
     def _must_work(self) -> bool:
         return bool(
             self._is_closing
-            or (self._pending and not self._is_refusing)
+            or (self._pending and not self._is_refusing and self._pending.due_s() <= 0)
             or (self._line.wish() and self._writer.can_read)
             or self._must_delete()
         )
@@ -303,6 +298,8 @@ class Outbox:
 
     def _wait_s(self) -> float:
         wait_s = self._writer.wait_s()
+        if self._pending and not self._is_refusing:
+            wait_s = min(wait_s, self._pending.due_s())
         if self._line.done and not self._is_refusing:
             wait_s = min(wait_s, self._done_since_s + _DELETE_AFTER_S - time.monotonic())
         return wait_s
@@ -340,7 +337,7 @@ class Outbox:
         with self._lock:
             return self._line.gone(ids)
 
-    def _tell(self, pending: Sequence[tuple[Letter, Ticket]], is_kept: Sequence[bool]) -> None:
+    def _tell(self, pending: Sequence[Handed], is_kept: Sequence[bool]) -> None:
         """Settles tickets: kept, pushed out at once, or (no answer at all) not stored."""
         if not is_kept:
             self._pass_by(pending)
@@ -352,7 +349,7 @@ class Outbox:
                 ticket.is_stored = kept
             self._committed.notify_all()
 
-    def _pass_by(self, pending: Sequence[tuple[Letter, Ticket]]) -> None:
+    def _pass_by(self, pending: Sequence[Handed]) -> None:
         if not pending:
             return
         with self._lock:
@@ -378,6 +375,7 @@ def open_outbox(
     expiry_s: Mapping[Priority, float] = EXPIRY_S,
     backfill_hz: float = 50.0,
     is_clock_trusted: Callable[[], bool] | None = None,
+    gather_s: float = 0.0,
 ) -> Iterator[Outbox]:
     """An outbox in a file, for as long as the block runs; see `Outbox` for the arguments.
 
@@ -389,5 +387,6 @@ def open_outbox(
         expiry_s=expiry_s,
         backfill_hz=backfill_hz,
         is_clock_trusted=is_clock_trusted,
+        gather_s=gather_s,
     ) as outbox:
         yield outbox

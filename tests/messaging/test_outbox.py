@@ -99,6 +99,19 @@ def test_what_was_not_confirmed_is_there_after_a_restart_and_marked_late(path: P
         _wait(lambda: outbox.is_empty)
 
 
+def test_telemetry_is_gathered_and_goes_with_the_next_event(path: Path) -> None:
+    with Outbox(path, gather_s=3600.0) as outbox:
+        waiting = [outbox.put("t", b"{}", priority=_TELEMETRY) for _ in range(3)]
+        assert not waiting[0].wait(0.05)
+        assert outbox.counts.waiting == 3
+        assert outbox.put("e", b"{}", priority=_EVENT).wait(PATIENCE_S)
+        assert all(ticket.wait(PATIENCE_S) for ticket in waiting)
+        last = outbox.put("t", b"{}", priority=_TELEMETRY)
+    assert last.is_stored  # closing commits
+    with Outbox(path, gather_s=0.05) as outbox:
+        assert outbox.put("t", b"{}", priority=_TELEMETRY).wait(PATIENCE_S)
+
+
 def test_ids_are_not_given_twice_though_all_was_delivered(path: Path) -> None:
     ids = []
     for _ in range(3):
