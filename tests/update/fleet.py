@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from securesystemslib.signer import CryptoSigner
@@ -17,9 +17,9 @@ from edgekit.update.files import FileSystem
 from edgekit.update.release import TargetNote, stored_path, target_path
 from edgekit.update.sources import NotThere, Source
 from edgekit.update.updates import Updates
+from tests.update.start import START
 from tools.crash_points.making import NAME, tiny_bundle
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 __all__ = ["NAME", "START", "Board", "MemoryRepository", "committed", "running", "tiny_bundle"]
 
 
