@@ -4,6 +4,7 @@ A part of the disks that a cut may leave is tried here; `python -m tools.crash_p
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tools.crash_points.cutting import Cut, Record, recorded, survives, twice
 from tools.crash_points.disk import Change, CrashDisk
 from tools.crash_points.making import make_board, make_place
-from tools.crash_points.scenario import FIRST, SECOND, THIRD, Place
+from tools.crash_points.scenario import FIRST, SECOND, Place
 
 _EVERY, _EVERY_SECOND = 16, 37
 
@@ -28,9 +29,9 @@ def record(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Record:
 
 
 def representative(record: Record) -> Iterator[Cut]:
-    """Most cuts of the slots' own steps, and some of those where bundles are written."""
+    """Many cuts of the slots' own steps, and some of those where bundles are written."""
     for number, cut in enumerate(record.cuts()):
-        if number % (_EVERY if "fetch" in cut.step else 2) == 0:
+        if number % (_EVERY if "fetch" in cut.step else 4) == 0:
             yield cut
 
 
@@ -54,20 +55,20 @@ def test_a_second_cut_while_it_recovers_is_survived_too(
     assert not [why for each in again if (why := survives(place, each, tmp_path))]
 
 
-def test_a_board_whose_state_is_written_in_place_would_not_survive(
-    place: Place, record: Record, tmp_path: Path
-) -> None:
-    """The model finds what it is for: without the draft and its rename, a cut loses the state."""
-    in_place = [
-        Change(each.kind, Path(str(each.path).removesuffix(".new")), data=each.data)
-        if "slots" in each.path.parts
-        else each
-        for each in record.changes
-        if (each.kind, each.path.parent.name) != ("rename", "slots")
-    ]
-    allowed = frozenset({FIRST, SECOND, THIRD})
-    cuts = list(Record(record.start, in_place, [(0, "in place", allowed)]).cuts())
-    assert any(survives(place, cut, tmp_path) for cut in cuts[::20])
+def test_one_sync_that_is_left_out_is_found(place: Place, record: Record, tmp_path: Path) -> None:
+    """The model finds what it is for: a model file that is committed but may not be there."""
+    left_out = next(
+        number
+        for number, change in enumerate(record.changes)
+        if (change.kind, change.path.name) == ("sync", "model.onnx")
+    )
+    changes = [*record.changes[:left_out], *record.changes[left_out + 1 :]]
+    promises = [(at - (at > left_out), step, allowed) for at, step, allowed in record.promises]
+    cuts = Record(record.start, changes, promises).cuts()
+    trial = list(islice((cut for cut in cuts if cut.step == "begin its trial"), 8))
+    assert trial[0].allowed == {SECOND}
+    broken = [why for cut in trial if (why := survives(place, cut, tmp_path))]
+    assert f"runs {FIRST}, which is none of {SECOND}" in broken
 
 
 def test_what_was_not_synced_may_be_lost_cut_or_torn(tmp_path: Path) -> None:

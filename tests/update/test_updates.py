@@ -12,7 +12,9 @@ import pytest
 from edgekit.bundle import Bundle
 from edgekit.errors import BundleError, EdgekitError, InputError, Unavailable
 from edgekit.update.answers import Limits, Step
+from edgekit.update.download import Downloads
 from edgekit.update.files import DiskFiles
+from edgekit.update.pace import Pace
 from edgekit.update.sources import NotThere
 from tests.update.fleet import NAME, Board, MemoryRepository, committed, running, tiny_bundle
 
@@ -261,6 +263,16 @@ def test_an_archive_that_is_signed_but_missing_says_so(
         board.open().fetch(NAME)
 
 
+class Unsynced(DiskFiles):
+    """A disk for those who flip a thousand bytes and cut no power."""
+
+    def sync(self, path: Path) -> None:
+        pass
+
+    def sync_folder(self, path: Path) -> None:
+        pass
+
+
 class FullDisk(DiskFiles):
     """A disk that has room for so many operations and no more."""
 
@@ -383,12 +395,14 @@ def test_each_byte_of_a_small_archive_that_is_flipped_is_caught(
 ) -> None:
     archive = next(path for path in repository.files if "1.1.0" in path)
     data = repository.files[archive]
-    updates = board.open()
+    offer = next(each for each in board.open()._repository.refresh() if each.path in archive)
+    downloads = Downloads(board.folder / "downloads", Unsynced(), pace=Pace())
     for at in range(len(data)):
         repository.files[archive] = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
         with pytest.raises(BundleError, match="is not what was signed"):
-            updates.fetch(NAME)
-    assert updates.phase(NAME) == "idle"
+            downloads.fetch(repository, offer, arrived=lambda count: None)
+    repository.files[archive] = data
+    assert downloads.fetch(repository, offer, arrived=lambda count: None).read_bytes() == data
 
 
 @pytest.mark.parametrize("role", ["root", "timestamp", "snapshot", "targets"])
@@ -403,7 +417,8 @@ def test_each_byte_of_metadata_that_is_flipped_is_caught_or_changes_nothing(
     assert wanted is not None
     for at in range(len(data)):
         repository.files[path] = data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
-        fresh = Board(board.folder / "fresh", repository, repository.root, board.clock)
+        folder = board.folder / "fresh"
+        fresh = Board(folder, repository, repository.root, board.clock, files=Unsynced())
         try:
             offers = fresh.open()._repository.refresh()
         except EdgekitError as error:
@@ -411,7 +426,7 @@ def test_each_byte_of_metadata_that_is_flipped_is_caught_or_changes_nothing(
         else:
             assert wanted in [offer.release for offer in offers]
             assert [offer.note.floor for offer in offers] == ["0.0.0", "0.0.0"]
-        shutil.rmtree(board.folder / "fresh")
+        shutil.rmtree(folder)
 
 
 def test_a_source_that_lacks_a_file_is_not_taken_for_an_end(board: Board) -> None:
