@@ -15,7 +15,7 @@ from edgekit.bundle.manifest import Name
 from edgekit.errors import InputError
 from edgekit.update.release import Release
 
-Phase = Literal["idle", "fetched", "trial", "committed", "rolled back"]
+Phase = Literal["idle", "fetched", "trial", "committed", "rolled-back"]
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class Outcome(_Record, frozen=True, kw_only=True):
         reason: why it was rolled back.
     """
 
-    kind: Literal["committed", "rolled back"]
+    kind: Literal["committed", "rolled-back"]
     release: Release
     reason: str = ""
 
@@ -91,7 +91,7 @@ class SlotState(_Record, frozen=True, kw_only=True):
     @property
     def refused(self) -> Release | None:
         """What was rolled back last, if nothing was committed since."""
-        if self.outcome is None or self.outcome.kind != "rolled back":
+        if self.outcome is None or self.outcome.kind != "rolled-back":
             return None
         return self.outcome.release
 
@@ -152,7 +152,7 @@ def roll_back(state: SlotState, reason: str) -> SlotState:
     """
     if state.candidate is None:
         raise InputError(f"{state.name}: nothing is on trial that could be rolled back")
-    outcome = Outcome(kind="rolled back", release=state.candidate, reason=reason)
+    outcome = Outcome(kind="rolled-back", release=state.candidate, reason=reason)
     return msgspec.structs.replace(state, staged=None, trial=None, outcome=outcome)
 
 
@@ -181,7 +181,7 @@ def go_back(state: SlotState, reason: str, *, to_settings: bool) -> SlotState:
         current=state.previous,
         previous=state.current,
         staged=None,
-        outcome=Outcome(kind="rolled back", release=state.current, reason=reason),
+        outcome=Outcome(kind="rolled-back", release=state.current, reason=reason),
     )
 
 

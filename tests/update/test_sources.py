@@ -1,6 +1,7 @@
 """Real bytes over real sockets: resumed, redirected, refused, cut, and trickled."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from edgekit.errors import InputError, Unavailable
 from edgekit.update.sources import NotThere, open_source
 from edgekit.update.sources.folder import FolderSource
 from edgekit.update.sources.http import HttpSource
+from tests.update.authority import self_signed
 from tests.update.fleet import NAME, Board, MemoryRepository, committed, running
 
 
@@ -61,6 +63,24 @@ def test_a_board_updates_over_http(
 ) -> None:
     with RepositoryServer(lay_out(repository, tmp_path / "web")).running() as address:
         board.source = open_source(address)
+        committed(board.open())
+    assert running(board.open()) == "1.1.0"
+
+
+def test_a_board_updates_over_https_from_a_server_that_it_trusts_and_no_other(
+    repository: MemoryRepository, board: Board, tmp_path: Path
+) -> None:
+    certificate, private = self_signed(tmp_path)
+    server = RepositoryServer(lay_out(repository, tmp_path / "web"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, private)
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    with server.running() as address:
+        secure = address.replace("http:", "https:")
+        board.source = open_source(secure)
+        with pytest.raises(Unavailable, match="cannot be reached: .*certificate verify failed"):
+            board.open().fetch(NAME)
+        board.source = open_source(secure, ca=certificate)
         committed(board.open())
     assert running(board.open()) == "1.1.0"
 

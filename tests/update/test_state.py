@@ -62,7 +62,7 @@ def test_current_changes_only_by_a_commit_or_by_going_back_to_what_was_committed
         assert state.previous in committed
         if action not in ("commit", "go back"):
             assert (state.current, state.previous) == (before.current, before.previous)
-        assert state.phase in ("idle", "fetched", "trial", "committed", "rolled back")
+        assert state.phase in ("idle", "fetched", "trial", "committed", "rolled-back")
         assert decode_state(encode_state(state), where="x") == state
 
 

@@ -58,7 +58,7 @@ def test_a_rolled_back_release_is_not_hinted_back_but_may_be_asked_for(board: Bo
     updates.begin_trial(NAME)
     assert updates.roll_back(NAME, "its scores differ by 0.9").version == "1.1.0"
     state = board.open().state(NAME)
-    assert state.phase == "rolled back"
+    assert state.phase == "rolled-back"
     assert state.outcome is not None
     assert state.outcome.reason == "its scores differ by 0.9"
     with pytest.raises(BundleError, match=r"1.1.0: was rolled back on this board before"):
@@ -74,7 +74,7 @@ def test_a_bundle_that_fails_its_golden_vectors_is_not_tried(
     updates = board.open()
     with pytest.raises(BundleError, match=r"golden input 0 is off by .* do not use this bundle"):
         updates.fetch(NAME)
-    assert updates.phase(NAME) == "rolled back"
+    assert updates.phase(NAME) == "rolled-back"
     assert running(board.open()) == "1.0.0"
     with pytest.raises(InputError, match="nothing was fetched"):
         updates.begin_trial(NAME)

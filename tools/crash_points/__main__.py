@@ -16,7 +16,7 @@ def main() -> int:
     """Cuts everywhere; 1 if a board does not come up as promised."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--twice", type=int, default=10, metavar="N",
+        "--twice", type=int, default=40, metavar="N",
         help="cut every Nth recovery once more, everywhere; 0 for none, 1 for all (hours)",
     )  # fmt: skip
     arguments = parser.parse_args()
