@@ -47,6 +47,7 @@ def make_outbox(table: OutboxTable, state: Path) -> Outbox:
             Priority.TELEMETRY: table.telemetry_expiry_h * _HOUR_S,
         },
         backfill_hz=table.backfill_hz,
+        gather_s=table.gather_s,
         is_clock_trusted=None if trusted is None else lambda: trusted,
     )
 
