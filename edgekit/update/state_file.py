@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from edgekit.errors import BundleError
+from edgekit.bundle.manifest import Name
+from edgekit.errors import BundleError, InputError
 from edgekit.update.files import FileSystem, make_folders, replace_durably
 from edgekit.update.state import SlotState
 
@@ -59,7 +60,11 @@ class StateFiles:
         self._files = files
 
     def load(self, name: str) -> SlotState:
-        """The state of a name; a new one where there is none, or where both files are damaged."""
+        """The state of a name; a new one where there is none, or where both files are damaged.
+
+        Raises:
+            InputError: the name is none that a bundle can have.
+        """
         state, _ = self._read(name)
         return state
 
@@ -85,7 +90,8 @@ class StateFiles:
         if not self._folder.is_dir():
             return []
         files = [path.name.removesuffix("~") for path in self._folder.iterdir()]
-        return sorted({name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX)})
+        names = {name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX)}
+        return sorted(name for name in names if _is_name(name))
 
     def in_use(self) -> frozenset[str] | None:
         """The hashes that some slot uses, or `None` where a state was lost: then none is free."""
@@ -99,6 +105,8 @@ class StateFiles:
 
     def _read(self, name: str) -> tuple[SlotState, bool]:
         """A state, and whether there was one that cannot be read any more."""
+        if not _is_name(name):
+            raise InputError(f"{name!r} is not the name of a bundle")
         damaged = False
         for suffix in (_SUFFIX, _COPY):
             path = self._folder / f"{name}{suffix}"
@@ -115,3 +123,12 @@ class StateFiles:
                 continue
             return state, False
         return SlotState(name=name), damaged
+
+
+def _is_name(name: str) -> bool:
+    """Whether a bundle can have a name; it may come over MQTT, and must stay in its folder."""
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        return False
+    return True

@@ -114,6 +114,15 @@ def test_names_that_look_like_the_files_of_others_do_not_meet(tmp_path: Path) ->
     assert [files.load(name).commits for name in names] == list(range(5))
 
 
+def test_a_stray_file_is_no_state(tmp_path: Path) -> None:
+    files = StateFiles(tmp_path, DiskFiles())
+    files.save(SlotState(name="a", current=release(1)))
+    (tmp_path / "Notes of mine.json").write_text("{}")
+    (tmp_path / "a.json.new").write_text("half")
+    assert files.names() == ["a"]
+    assert files.in_use() == {release(1).sha256}
+
+
 def test_a_file_of_another_name_is_not_taken_for_ones_own(tmp_path: Path) -> None:
     files = StateFiles(tmp_path, DiskFiles())
     files.save(SlotState(name="a", commits=3))
