@@ -26,6 +26,9 @@ from edgekit.messaging.payloads import (
     ModelName,
     OutboxMetrics,
     Reported,
+    RolloutPlan,
+    RolloutProgress,
+    RolloutWish,
     Status,
     Timings,
     TopClass,
@@ -39,6 +42,9 @@ from edgekit.messaging.payloads import (
     decode_infer,
     decode_metrics,
     decode_reported,
+    decode_rollout_plan,
+    decode_rollout_progress,
+    decode_rollout_wish,
     decode_status,
     encode,
 )
@@ -55,6 +61,9 @@ _DECODERS: dict[str, Callable[[bytes], Message]] = {
     "res": decode_answer,
     "deploy/desired": decode_deploy_desired,
     "deploy/status": decode_deploy_status,
+    "plan": decode_rollout_plan,
+    "wish": decode_rollout_wish,
+    "progress": decode_rollout_progress,
 }
 _SCHEMAS: dict[str, type[Message]] = {
     "status": Status,
@@ -67,6 +76,9 @@ _SCHEMAS: dict[str, type[Message]] = {
     "res": Answer,
     "deploy/desired": DeployDesired,
     "deploy/status": DeployStatus,
+    "plan": RolloutPlan,
+    "wish": RolloutWish,
+    "progress": RolloutProgress,
 }
 
 

@@ -48,6 +48,15 @@ from edgekit.messaging.payloads.metrics import (
     PipelineState,
     decode_metrics,
 )
+from edgekit.messaging.payloads.rollout import (
+    RolloutPlan,
+    RolloutProgress,
+    RolloutState,
+    RolloutWish,
+    decode_rollout_plan,
+    decode_rollout_progress,
+    decode_rollout_wish,
+)
 from edgekit.messaging.payloads.schema import VERSION, Message, ModelName
 from edgekit.messaging.payloads.status import EngineInUse, Status, Versions, decode_status
 from edgekit.messaging.payloads.twin import (
@@ -88,6 +97,10 @@ __all__ = [
     "PipelineState",
     "Reload",
     "Reported",
+    "RolloutPlan",
+    "RolloutProgress",
+    "RolloutState",
+    "RolloutWish",
     "SetRate",
     "Snapshot",
     "Status",
@@ -106,6 +119,9 @@ __all__ = [
     "decode_infer",
     "decode_metrics",
     "decode_reported",
+    "decode_rollout_plan",
+    "decode_rollout_progress",
+    "decode_rollout_wish",
     "decode_status",
     "encode",
 ]
@@ -119,6 +135,9 @@ _DECODERS: dict[type[Message], Callable[[bytes], Message]] = {
     DeployDesired: decode_deploy_desired,
     DeployStatus: decode_deploy_status,
     Reported: decode_reported,
+    RolloutPlan: decode_rollout_plan,
+    RolloutWish: decode_rollout_wish,
+    RolloutProgress: decode_rollout_progress,
     Command: decode_command,
     Answer: decode_answer,
 }
