@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -264,6 +265,16 @@ def test_a_driver_that_chatters_neither_stalls_nor_fills_the_log(
         assert len(take(source, 10)) == 10
     assert len(caplog.messages) <= 2
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("said", [b"\xff" * 40, b"\x81\xa4type\xa8Captured", b"\x00"])
+def test_a_child_that_speaks_nonsense_is_unavailable(said: bytes) -> None:
+    program = f"import os, sys, time; os.write(int(sys.argv[2]), {said!r}); time.sleep(60)"
+    source = CaptureSource(
+        camera("steady"), rule=RULE, command=(sys.executable, "-S", "-c", program)
+    )
+    with source, pytest.raises(Unavailable, match="nonsense"):
+        list(source.items())
 
 
 def test_a_camera_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
