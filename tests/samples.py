@@ -107,8 +107,8 @@ def window_bundle(out: Path) -> Bundle:
     return _bundle(out, manifest, window_model())
 
 
-def picture_bundle(out: Path, *, version: str = "1.0.0") -> Bundle:
-    """A bundle that says which of four places of a picture is brightest."""
+def picture_bundle(out: Path, *, version: str = "1.0.0", upside_down: bool = False) -> Bundle:
+    """A bundle that says which of four places of a picture is brightest, or darkest."""
     rule = PictureRule(height=SIDE, width=SIDE)
     build = GraphBuilder("brightest")
     image = build.input("image", np.uint8, rule.tensor_shape())
@@ -116,6 +116,9 @@ def picture_bundle(out: Path, *, version: str = "1.0.0") -> Bundle:
     pooled = build.op("Transpose", floats, perm=[0, 3, 1, 2])
     pooled = build.op("AveragePool", pooled, kernel_shape=[8, 8], strides=[8, 8])
     pooled = build.op("ReduceMean", pooled, axes=[1], keepdims=0)
+    if upside_down:
+        tilt = np.array([[[0, 5], [10, 200]]], np.float32)
+        pooled = build.op("Sub", tilt, pooled)
     scores = build.op("Softmax", build.op("Flatten", pooled, axis=1), axis=1)
     manifest = Manifest(
         schema=1,

@@ -23,6 +23,7 @@ from edgekit.config.surroundings import (
 )
 from edgekit.config.table import Seconds, Table, TopicLevel
 from edgekit.config.thermal import ThermalSettings
+from edgekit.config.updates import UpdateTable
 
 _Sinks = Annotated[tuple[Sink, ...], msgspec.Meta(min_length=1)]
 
@@ -53,6 +54,7 @@ class Settings(Table, frozen=True, kw_only=True):
     home_assistant: HomeAssistantTable | None = None
     sparkplug: SparkplugTable | None = None
     prometheus: PrometheusTable | None = None
+    updates: UpdateTable | None = None
     fusion: dict[TopicLevel, FusionTable] = msgspec.field(default_factory=dict)
     facts: dict[FactName, FactTable] = msgspec.field(default_factory=dict)
     rules: dict[TopicLevel, RuleTable] = msgspec.field(default_factory=dict)

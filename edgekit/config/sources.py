@@ -51,4 +51,6 @@ def comes_back(source: Source) -> bool:
     """Whether a source that broke may work later: a device or a stream may, a bad file not."""
     if isinstance(source, CsvSource):
         return source.follow
+    if isinstance(source, VideoSource):
+        return source.loop
     return isinstance(source, (*_LIVE_PICTURES, MqttRowSource, IioSource))

@@ -4,17 +4,20 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+
+import msgspec
 
 from edgekit.config.loading import check_surroundings, load_settings
 from edgekit.config.schema import Settings
 from edgekit.daemon.assembly.broker import make_outbox, mqtt_settings
-from edgekit.daemon.assembly.pipelines import Workshop
+from edgekit.daemon.assembly.pipelines import Pipeline, Workshop
 from edgekit.daemon.chores import Chores
 from edgekit.daemon.clock import ClockKeeper
 from edgekit.daemon.cooling import Cooling
+from edgekit.daemon.deployments import Deployments
 from edgekit.daemon.metrics import MetricsReader
 from edgekit.daemon.notify import Notifier, SilentNotifier
 from edgekit.daemon.progress import one_line, stuck_work
@@ -24,13 +27,14 @@ from edgekit.daemon.running import Running
 from edgekit.daemon.standing import status_of
 from edgekit.daemon.state import state_folder
 from edgekit.daemon.surroundings import Surroundings
-from edgekit.errors import EdgekitError, Stuck
+from edgekit.errors import ConfigError, EdgekitError, Stuck
 from edgekit.messaging.link import MqttLink
 from edgekit.messaging.outbox import Outbox
 from edgekit.messaging.payloads import encode
 from edgekit.messaging.topics import Topics
 from edgekit.pipeline.capture.source import CaptureSource
 from edgekit.pipeline.parts import Inference
+from edgekit.runtime.session import Session
 
 _log = logging.getLogger(__name__)
 _DRAIN_S = 5.0
@@ -39,6 +43,7 @@ _JOIN_S = 1.2
 _COOL_EVERY_S = 5.0
 _CLOCK_EVERY_S = 10.0
 _TIDY_EVERY_S = 3600.0
+_HINTS_EVERY_S = 2.0
 
 
 class App:
@@ -91,8 +96,14 @@ class App:
             changed=self._wake.set,
             logs=records.logs,
         )
+        self._workshop = workshop
+        self._settings = settings
+        self._deployments = self._open_updates(settings, state)
         self._running = Running(
-            settings, workshop, witnesses=records.witnesses, progress=self._notify.status
+            self._resolved(settings),
+            workshop,
+            witnesses=records.witnesses,
+            progress=self._notify.status,
         )
         self._metrics = MetricsReader(
             boot=self._boot,
@@ -112,6 +123,9 @@ class App:
         )
         self._listeners = [self._running.hear, *records.listeners]
         self._plan_chores(settings, records)
+        if self._deployments is not None:
+            self._resources.enter_context(self._deployments)
+            self._chores.add("hints", _HINTS_EVERY_S, self._deployments.look)
         self._surroundings.open(
             settings,
             workshop,
@@ -232,7 +246,8 @@ class App:
         with self._reloading:
             settings = load_settings(self._config)
             check_surroundings(settings, source=str(self._config))
-            told = self._in_force.reload(settings)
+            told = self._in_force.reload(self._resolved(settings))
+            self._settings = settings
             self._stuck_s = settings.stuck_s
             self._cooling.follow(settings.thermal)
             self._remote.apply_again()
@@ -240,6 +255,50 @@ class App:
         _log.info("reloaded: %s", told)
         self._wake.set()
         return told
+
+    def _open_updates(self, settings: Settings, state: Path | None) -> Deployments | None:
+        if settings.updates is None:
+            return None
+        if state is None:
+            raise ConfigError(str(self._config), ["updates: need a state directory: set `state`"])
+        return Deployments(
+            settings.updates,
+            state,
+            self,
+            boot=self._boot,
+            topics=self._topics,
+            link=self._link,
+        )
+
+    def _resolved(self, settings: Settings) -> Settings:
+        """The settings with the bundles that updates have put in place of theirs."""
+        if self._deployments is None:
+            return settings
+        return self._deployments.updating.resolve(settings)
+
+    @property
+    def pipelines(self) -> Mapping[str, Pipeline]:
+        """Those that run, by name."""
+        return self._in_force.pipelines
+
+    def load(self, pipeline: str, bundle: Path) -> Session:
+        """Loads a bundle as a pipeline's settings say, and holds it to its golden vectors."""
+        tables = self._in_force.settings.pipelines
+        table = msgspec.structs.replace(tables[pipeline], bundle=bundle)
+        return self._workshop.load(table, of=len(tables)).session
+
+    def take_over(self) -> None:
+        """Has pipelines follow the bundles that are current now, without losing a sample."""
+        with self._reloading:
+            told = self._in_force.reload(self._resolved(self._settings))
+            self._remote.apply_again()
+            self._tell_status()
+        _log.info("updated: %s", told)
+        self._wake.set()
+
+    def temperature_c(self) -> float | None:
+        """How hot the board was at the last look."""
+        return self._cooling.temperature_c
 
     def _tell_status(self) -> None:
         running = self._in_force

@@ -17,6 +17,9 @@ _log = logging.getLogger(__name__)
 _LATENCIES_KEPT = 1024
 
 
+Witness = Callable[[Sample, Prediction, Timing], None]
+
+
 @dataclass
 class Counts:
     """What a pipeline has done since it was made.
@@ -74,6 +77,8 @@ class PipelineRunner:
         stages: what stands between.
         counts: what it has done; read by any thread, written by its own two.
         failure: why the last run's source or work broke, where it did.
+        witness: sees each sample that the model answered, with the answer, while it is set; the
+            sample's memory is only lent to it.
     """
 
     def __init__(
@@ -105,6 +110,7 @@ class PipelineRunner:
         self.stages = stages or Stages()
         self.counts = Counts()
         self.failure: EdgekitError | None = None
+        self.witness: Witness | None = None
         self._session = session
         self._sinks = sinks
         self._boot = boot
@@ -239,7 +245,12 @@ class PipelineRunner:
         self.counts.predictions += 1
         self._latencies_ms.append((time.monotonic_ns() - sample.taken_at_ns) / 1e6)
         self._ages_ms.append(timing.age)
-        told: Inference | None = self._inference(sample, session, prediction, timing)
+        self._pass_through(self._inference(sample, session, prediction, timing))
+        if (witness := self.witness) is not None:
+            witness(sample, prediction, timing)
+
+    def _pass_through(self, inference: Inference) -> None:
+        told: Inference | None = inference
         for stage in self.stages.predictions:
             if told is None:
                 return

@@ -25,10 +25,11 @@ Parts: `choosing`, `state` and `canary` decide and do no I/O; `sources` and `dow
 all that they do to the disk.
 """
 
+from edgekit.config.updates import CanaryTable, UpdateTable
 from edgekit.update.answers import Boot, Candidate, Limits, Step
 from edgekit.update.canary import CanaryLog, CanaryPolicy, Observations, Verdict
 from edgekit.update.release import Release
-from edgekit.update.settings import CanaryTable, UpdateTable, open_updates
+from edgekit.update.settings import canary_policy, open_updates
 from edgekit.update.state import Phase, SlotState
 from edgekit.update.updates import Updates
 
@@ -47,5 +48,6 @@ __all__ = [
     "UpdateTable",
     "Updates",
     "Verdict",
+    "canary_policy",
     "open_updates",
 ]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.update.canary import CanaryLog, CanaryPolicy, Observations, percentile
-from edgekit.update.settings import CanaryTable
+from edgekit.update.settings import CanaryTable, canary_policy
 
 POLICY = CanaryPolicy()
 GOOD = Observations(
@@ -115,7 +115,7 @@ def test_the_log_does_not_grow_for_ever() -> None:
 
 
 def test_the_settings_are_the_policys_own() -> None:
-    assert CanaryTable().policy() == CanaryPolicy()
+    assert canary_policy(CanaryTable()) == CanaryPolicy()
     with pytest.raises(ValueError, match="deadline_s must not be shorter than window_s"):
         CanaryTable(window_s=100.0, deadline_s=50.0)
 
