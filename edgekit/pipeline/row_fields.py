@@ -92,17 +92,30 @@ def row_of_fields(
 
 
 def row_of_document(
-    where: str, line: int, document: object, *, fields: Sequence[str], time_field: str | None
+    where: str,
+    line: int,
+    document: object,
+    *,
+    fields: Sequence[str | None],
+    time_field: str | None,
 ) -> Row | BadRow:
-    """A row of a parsed JSON document; `fields` are paths of keys joined by dots."""
+    """A row of a parsed JSON document.
+
+    Args:
+        where: what the document comes from, for people.
+        line: its line or number.
+        document: what was parsed.
+        fields: paths of keys joined by dots; `None` is the document itself.
+        time_field: the path of the row's time.
+    """
     values = np.empty(len(fields))
     for position, path in enumerate(fields):
-        value = value_at(document, path)
+        value = document if path is None else value_at(document, path)
         if value is MISSING:
             return BadRow(line, f"{where}:{line}: has no field {path!r}")
         number = number_of(value)
         if number is None or not math.isfinite(number):
-            return _no_number(where, line, "field", path, value)
+            return _no_number(where, line, "field", path or "payload", value)
         values[position] = number
     if time_field is None:
         return Row(values, None, line)
