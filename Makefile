@@ -3,7 +3,7 @@ PYTHON_IN := .venv/bin/python
 # Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help demo test check fix bench setup system
+.PHONY: help demo test check fix bench kills crash-points soak setup system
 
 help:
 	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
@@ -11,6 +11,7 @@ help:
 	@echo "make check   format, lint, types, imports and every test: what CI runs"
 	@echo "make fix     repair what a machine can"
 	@echo "make bench   measure; DATA=folder names the real models and data"
+	@echo "make kills, crash-points, soak   the heavier checks"
 
 demo: setup system
 	@$(PYTHON_IN) -m tools.demo
@@ -32,8 +33,19 @@ fix: setup
 bench: setup system
 	$(PYTHON_IN) -m tools.bench.run $(if $(DATA),--data $(DATA))
 
+# Heavier checks, each a few minutes: outbox under kills and outages, updates under power cuts at every write.
+kills: setup system
+	$(PYTHON_IN) -m tools.kills
+
+crash-points: setup
+	$(PYTHON_IN) -m tools.crash_points
+
+# An hour of harm: BUNDLE=folder VIDEO=file OUT=folder
+soak: setup system
+	$(PYTHON_IN) -m tools.soak --bundle $(BUNDLE) --video $(VIDEO) --out $(OUT)
+
 setup:
 	@tools/setup.sh
 
 system:
-	@tools/apt.sh mosquitto openssl systemd gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-base gstreamer1.0-plugins-ugly
+	@tools/apt.sh mosquitto openssl systemd strace openssh-server openssh-client gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-base gstreamer1.0-plugins-ugly
