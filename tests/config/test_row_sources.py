@@ -1,5 +1,7 @@
 """The sources of rows and the stages before the model, as `edgekit.toml` names them."""
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +135,19 @@ def test_a_stage_is_what_its_table_says(
         return
     with pytest.raises(ConfigError):
         checked(document, SampleStage)
+
+
+def test_the_examples_of_the_guide_are_settings_and_it_names_every_setting() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "row_sources.md").read_text(encoding="utf-8")
+    kinds: set[type] = set()
+    for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL):
+        document = tomllib.loads(block)
+        document = document.get("pipelines", {}).get("pump", document)
+        if "source" in document:
+            kinds.add(type(checked(document["source"], RowSource)))
+        for stage in document.get("stages", []):
+            checked(stage, SampleStage)
+    assert kinds == {CsvSource, StdinSource, MqttRowSource, IioSource}
+    for table in (*kinds, RateStage, MotionStage, WindowStage):
+        for field in msgspec.structs.fields(table):
+            assert f"`{field.name}`" in text
