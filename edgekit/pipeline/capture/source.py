@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import msgspec
 
@@ -23,9 +22,7 @@ from edgekit.pipeline.capture.protocol import (
 )
 from edgekit.pipeline.capture.settings import (
     AnySettings,
-    ImagesSettings,
     PictureSettings,
-    VideoSettings,
 )
 from edgekit.pipeline.parts import Refusal, Sample
 
@@ -47,11 +44,8 @@ class CaptureSource:
 
     def __init__(
         self,
-        settings: AnySettings | Literal["video", "images"],
-        path: Path | None = None,
+        settings: AnySettings,
         *,
-        realtime: bool = False,
-        loop: bool = False,
         rule: PictureRule,
         command: Sequence[str] = CHILD,
         kill: Callable[[int], None] = kill_group,
@@ -61,21 +55,11 @@ class CaptureSource:
 
         Args:
             settings: what to read.
-            path: for a bare kind.
-            realtime: for a bare kind.
-            loop: for a bare kind.
             rule: how a picture becomes a sample.
             command: the child's program, for tests.
             kill: ends a process group, for tests.
             kill_timeout_s: how long a killed child may take to die.
         """
-        if isinstance(settings, str):
-            assert path is not None
-            settings = (
-                ImagesSettings(path=path)
-                if settings == "images"
-                else VideoSettings(path=path, realtime=realtime, loop=loop)
-            )
         self.skipped = 0
         self.thinned = 0
         self._settings = settings
