@@ -91,6 +91,7 @@ class Deployments:
         trace: TracebackType | None,
     ) -> None:
         if self._link is not None:
+            self._link.off_connect(self._tell_again)
             self._link.unsubscribe(self._topics.deploy_desires, self._receive)
         self.updating.__exit__(kind, error, trace)
 

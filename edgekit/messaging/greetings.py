@@ -12,24 +12,32 @@ class Greetings:
 
     def __init__(self, log: logging.Logger) -> None:
         self._handlers: list[Callable[[], None]] = []
-        self._is_due = threading.Event()
+        self._due: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
         self._mishaps = Complaints(log)
 
     def add(self, handler: Callable[[], None]) -> None:
-        """One more; all are due now. From any thread."""
-        self._handlers.append(handler)
-        self._is_due.set()
+        """One more, which is due now. From any thread."""
+        with self._lock:
+            self._handlers.append(handler)
+            self._due.append(handler)
+
+    def remove(self, handler: Callable[[], None]) -> None:
+        """One less; nothing where it is not there. From any thread."""
+        with self._lock:
+            self._handlers = [kept for kept in self._handlers if kept != handler]
+            self._due = [kept for kept in self._due if kept != handler]
 
     def are_due(self) -> None:
         """There is a new connection."""
-        self._is_due.set()
+        with self._lock:
+            self._due = list(self._handlers)
 
     def say(self) -> None:
-        """Calls all handlers, where they are due."""
-        if not self._is_due.is_set():
-            return
-        self._is_due.clear()
-        for handler in tuple(self._handlers):
+        """Calls the handlers that are due."""
+        with self._lock:
+            due, self._due = self._due, []
+        for handler in due:
             try:
                 handler()
             except Exception as error:

@@ -71,6 +71,7 @@ class HomeAssistant:
     ) -> None:
         self._link.unsubscribe(self._topic, self._receive_kept)
         if self._enabled:
+            self._link.off_connect(self._announce)
             self._link.unsubscribe(self._birth_topic, self._receive_birth)
         if self._timer is not None:
             self._timer.cancel()

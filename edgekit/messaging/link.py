@@ -205,10 +205,14 @@ class MqttLink:
         """Has a handler called on the link's thread after each connect, the status being out.
 
         It is for publishing again what a broker may have lost. Where the connection stands
-        already, the handlers are called at once: all of them.
+        already, the handler is called at once.
         """
         self._greetings.add(handler)
         self._bell.ring()
+
+    def off_connect(self, handler: Callable[[], None]) -> None:
+        """Ends what `on_connect` began."""
+        self._greetings.remove(handler)
 
     def tell_status(self, status: Status) -> None:
         """Publishes another status, now and at each later connect. From any thread."""

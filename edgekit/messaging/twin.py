@@ -99,6 +99,7 @@ class Twin:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._link.off_connect(self._report)
         self._link.unsubscribe(self._topics.twin_desired, self._receive)
         self._closing.set()
         if not self._waiting.full():

@@ -31,6 +31,9 @@ class Wire(Protocol):
     def on_connect(self, handler: Callable[[], None]) -> None:
         """Has a handler called after each connect."""
 
+    def off_connect(self, handler: Callable[[], None]) -> None:
+        """Ends what `on_connect` began."""
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -88,6 +91,10 @@ class MemoryWire:
     def on_connect(self, handler: Callable[[], None]) -> None:
         """Notes who wants to hear of connects."""
         self._greeters.append(handler)
+
+    def off_connect(self, handler: Callable[[], None]) -> None:
+        """Forgets it."""
+        self._greeters = [kept for kept in self._greeters if kept != handler]
 
     def connect(self) -> None:
         """Does what happens at a connect."""

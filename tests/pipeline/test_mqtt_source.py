@@ -62,6 +62,9 @@ class ByHand:
     def on_connect(self, handler: Callable[[], None]) -> None:
         self.greeters.append(handler)
 
+    def off_connect(self, handler: Callable[[], None]) -> None:
+        self.greeters.remove(handler)
+
     def say(self, topic: str, payload: object, *, retain: bool = False) -> None:
         encoded = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         self.handlers[topic](Received(topic, encoded, retain))

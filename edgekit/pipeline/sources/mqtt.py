@@ -27,6 +27,9 @@ class Subscribing(Protocol):
     def on_connect(self, handler: Callable[[], None]) -> None:
         """Has a handler called after each connect."""
 
+    def off_connect(self, handler: Callable[[], None]) -> None:
+        """Ends that."""
+
 
 class MqttSource:
     """The rows that messages make by a rule.
@@ -73,15 +76,12 @@ class MqttSource:
         self._waiting: deque[Arrival | Refusal] = deque()
         self._lost = 0
         self._has_heard = False
-        self._greets = False
         self._stopped = False
 
     def __enter__(self) -> Self:
         with self._changed:
             self._stopped = False
-            must_greet, self._greets = not self._greets, True
-        if must_greet:
-            self._link.on_connect(self._note_connect)
+        self._link.on_connect(self._note_connect)
         for topic_filter, handler in self._handlers.items():
             self._link.subscribe(topic_filter, handler, qos=self._qos)
         return self
@@ -93,11 +93,13 @@ class MqttSource:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+        self._link.off_connect(self._note_connect)
         for topic_filter, handler in self._handlers.items():
             self._link.unsubscribe(topic_filter, handler)
         with self._changed:
             if self._has_heard:
                 self._add_gap("messages were not listened to for a while")
+                self._has_heard = False
 
     def items(self) -> Iterator[Sample | Refusal]:
         """Each row float64 `[columns]`, or why a message made none, until `stop`."""
