@@ -69,10 +69,23 @@ def test_what_is_done_at_connecting_follows_the_status(broker: PrivateBroker) ->
         assert decode_status(listener.next().payload) == STATUS
         assert listener.next().topic == "edgekit/discovery"
         link.on_connect(lambda: link.publish("edgekit/twin", b"t") and None)
-        assert [listener.next().topic, listener.next().topic] == [
-            "edgekit/discovery",
-            "edgekit/twin",
-        ]
+        assert listener.next().topic == "edgekit/twin"  # and discovery is not due again
+
+
+@pytest.mark.broker
+def test_who_has_left_is_not_called_at_the_next_connect(broker: PrivateBroker) -> None:
+    link = make_link(settings_for(broker))
+
+    def leaves() -> None:
+        link.publish("edgekit/left", b"l")
+
+    link.on_connect(leaves)
+    link.on_connect(lambda: link.publish("edgekit/stays", b"s") and None)
+    link.off_connect(leaves)
+    with listening(broker, "edgekit/+") as listener, link:
+        while (message := listener.next()).topic == "edgekit/status":
+            pass
+        assert message.topic == "edgekit/stays"
 
 
 @pytest.mark.broker
