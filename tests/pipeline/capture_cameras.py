@@ -7,6 +7,7 @@ opens them in place of OpenCV's. They speak as `cv2.VideoCapture` does.
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ FOLDER = Path("/edgekit-test")
 def camera(behaviour: str, **more: Any) -> CameraSettings:
     """The settings of a camera that behaves so: a name that `FakeCapture` knows."""
     return CameraSettings(device=str(FOLDER / behaviour), **more)
+
+
+def comes_true(question: Callable[[], bool], *, patience_s: float = 10.0) -> bool:
+    """Whether something about another process comes true soon, which nobody tells us of."""
+    deadline_s = time.monotonic() + patience_s
+    while not question():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from edgekit.errors import Stuck, Unavailable
 from edgekit.pipeline.capture.settings import CameraSettings, RpicamSettings
 from edgekit.pipeline.capture.source import CaptureSource
 from edgekit.pipeline.parts import Refusal, Sample
-from tests.pipeline.capture_cameras import FAKE_CHILD, HEIGHT, WIDTH, camera
+from tests.pipeline.capture_cameras import FAKE_CHILD, HEIGHT, WIDTH, camera, comes_true
 
 RULE = PictureRule(height=32, width=32, fit="stretch")
 STALL_S = 0.5
@@ -58,8 +58,12 @@ def jpeg(data: bytes | None) -> Array:
     return picture
 
 
-def is_there(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+def is_over(program: psutil.Process) -> bool:
+    """Whether a program has ended, though perhaps nobody has asked how."""
+    try:
+        return program.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextmanager
@@ -230,7 +234,7 @@ def test_what_a_driver_started_ends_with_its_child() -> None:
         os.kill(source.child_pid, signal.SIGKILL)
         with pytest.raises(Unavailable):
             take(source, 100)
-    assert not is_there(program.pid)
+    assert comes_true(lambda: is_over(program))
 
 
 def test_a_camera_that_is_unplugged_is_unavailable() -> None:

@@ -31,7 +31,7 @@ from edgekit.pipeline.capture.settings import (
 )
 from edgekit.pipeline.capture.source import CaptureSource
 from edgekit.pipeline.parts import Refusal, Sample
-from tests.pipeline.capture_cameras import HEIGHT, WIDTH, FakeCapture, camera
+from tests.pipeline.capture_cameras import HEIGHT, WIDTH, FakeCapture, camera, comes_true
 
 RULE = PictureRule(height=16, width=16, fit="stretch")
 
@@ -358,10 +358,13 @@ def test_rpicam_that_hangs_within_a_picture_is_unavailable_and_ends(
         pytest.raises(Unavailable, match=r"no picture for 0.5 s"),
     ):
         list(source.items())
-    left = [
-        path for path in Path("/proc").glob("[0-9]*/cmdline") if _speaks_of(path, settings.program)
-    ]
-    assert left == []
+    assert comes_true(
+        lambda: (
+            not any(
+                _speaks_of(path, settings.program) for path in Path("/proc").glob("[0-9]*/cmdline")
+            )
+        )
+    )
 
 
 def _speaks_of(cmdline: Path, program: str) -> bool:
