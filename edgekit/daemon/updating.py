@@ -223,14 +223,13 @@ class Updating:
             for pipeline in self._pipelines_of(name):
                 session = self._board.load(pipeline, candidate.bundle.path)
                 shadows[pipeline] = Shadow(session)
-            for pipeline, shadow in shadows.items():
-                self._board.pipelines[pipeline].supervised.runner.witness = shadow
             reason = self._verdict(name, release, shadows, before_c)
         except EdgekitError as error:
             reason = str(error)
         finally:
             for pipeline, shadow in shadows.items():
                 self._dismiss(pipeline, shadow)
+            shadows.clear()  # three models at once are too many for a small board
         if self._closing.is_set():
             return  # the trial goes on at the next start
         if reason is not None:
@@ -247,6 +246,9 @@ class Updating:
         """Waits for the judge; gives why the release is to be rolled back, or `None`."""
         said = None
         while not self._closing.is_set():
+            for pipeline, shadow in shadows.items():  # again, since a reload may make it anew
+                if (found := self._board.pipelines.get(pipeline)) is not None:
+                    found.supervised.runner.witness = shadow
             temperature_c = self._board.temperature_c()
             verdicts = [
                 self._policy.judge(
