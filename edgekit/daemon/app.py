@@ -16,6 +16,7 @@ from edgekit.daemon.assembly.broker import make_outbox, mqtt_settings
 from edgekit.daemon.assembly.pipelines import Pipeline, Workshop
 from edgekit.daemon.chores import Chores
 from edgekit.daemon.clock import ClockKeeper
+from edgekit.daemon.code_trial import CodeTrial, code_on_trial
 from edgekit.daemon.cooling import Cooling
 from edgekit.daemon.deployments import Deployments
 from edgekit.daemon.metrics import MetricsReader
@@ -44,6 +45,7 @@ _COOL_EVERY_S = 5.0
 _CLOCK_EVERY_S = 10.0
 _TIDY_EVERY_S = 3600.0
 _HINTS_EVERY_S = 2.0
+_CODE_EVERY_S = 5.0
 
 
 class App:
@@ -123,6 +125,7 @@ class App:
         )
         self._listeners = [self._running.hear, *records.listeners]
         self._plan_chores(settings, records)
+        self._plan_code_trial(state)
         if self._deployments is not None:
             self._resources.enter_context(self._deployments)
             self._chores.add("hints", _HINTS_EVERY_S, self._deployments.look)
@@ -211,6 +214,15 @@ class App:
         if (interval_s := self._notify.watchdog_interval_s) is not None:
             chores.add("watchdog", interval_s / 3, self._feed_watchdog)
         self._clock.tick()
+
+    def _plan_code_trial(self, state: Path | None) -> None:
+        trial = code_on_trial()
+        if trial is not None and state is not None:
+            code = CodeTrial(trial, state)
+            self._chores.add("code", _CODE_EVERY_S, lambda: code.look(self._stuck()))
+
+    def _stuck(self) -> str | None:
+        return stuck_work(self._in_force.supervised, longest_s=self._stuck_s)
 
     def _hear(self, inference: Inference) -> None:
         for listener in self._listeners:
@@ -316,7 +328,7 @@ class App:
     def _feed_watchdog(self) -> None:
         """Tells systemd that work moves; where it does not, systemd restarts the daemon."""
         supervised = self._in_force.supervised
-        stuck = stuck_work(supervised, longest_s=self._stuck_s)
+        stuck = self._stuck()
         if stuck is not None:
             _log.critical("%s: not feeding the watchdog", stuck)
             self._notify.status(stuck)

@@ -13,6 +13,7 @@ from tests.samples import picture_bundle
 
 SYSTEMD = Path(__file__).resolve().parent.parent.parent / "systemd"
 UNIT = SYSTEMD / "edgekitd.service"
+BOOT_CHECK = SYSTEMD / "edgekit-boot-check.service"
 HIGHEST_EXPOSURE = 2.0
 
 HARDENING = """\
@@ -98,6 +99,7 @@ def test_systemd_reads_the_unit_without_a_word(tmp_path: Path) -> None:
     text = UNIT.read_text(encoding="utf-8").replace("/opt/edgekit/bin/edgekitd", sys.executable)
     (tmp_path / UNIT.name).write_text(text)
     shutil.copy(SYSTEMD / "edgekit-reboot.service", tmp_path)
+    shutil.copy(BOOT_CHECK, tmp_path)
     units = sorted(map(str, tmp_path.iterdir()))
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *units],
@@ -116,10 +118,20 @@ def test_systemd_refuses_a_unit_with_a_word_it_does_not_know(tmp_path: Path) -> 
     assert "WatchdogSecs" in done.stderr
 
 
-def test_the_units_exposure_stays_low() -> None:
+def test_new_code_is_checked_before_each_start_of_the_daemon_and_never_in_its_way() -> None:
+    text = BOOT_CHECK.read_text(encoding="utf-8").splitlines()
+    for line in ("Type=oneshot", "Before=edgekitd.service", "WantedBy=edgekitd.service"):
+        assert line in text
+    # Either would keep the daemon from starting, or starts from being counted.
+    assert not any(line.startswith(("RequiredBy=", "RemainAfterExit=")) for line in text)
+    assert "StartLimitIntervalSec=0" in text
+
+
+@pytest.mark.parametrize("unit", [UNIT, BOOT_CHECK], ids=lambda unit: unit.stem)
+def test_the_units_exposure_stays_low(unit: Path) -> None:
     need_program("systemd-analyze", "systemd")
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNIT)],
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)],
         capture_output=True,
         text=True,
         check=True,
