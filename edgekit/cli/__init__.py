@@ -28,6 +28,7 @@ COMMANDS = {
     "prune-channels": "edgekit.cli.step:prune_channels",
     "quantize": "edgekit.cli.step:quantize",
     "repository": "edgekit.cli.repository:repository",
+    "rollout": "edgekit.cli.rollout:rollout",
     "slim": "edgekit.cli.step:slim",
     "train": "edgekit.cli.train:train",
     "watch": "edgekit.cli.watch:watch",
@@ -67,7 +68,7 @@ def edgekit() -> None:
 
     Exit codes: 0 done; 2 the command, a setting or an input cannot be used; 3 a model cannot be
     used; 4 a bundle must not be trusted; 5 something outside is not there now; 6 an artifact misses
-    a gate.
+    a gate; 8 a rollout did not come to its end.
     """
 
 

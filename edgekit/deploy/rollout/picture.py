@@ -80,9 +80,12 @@ class Picture:
 def answered(board: Board, status: DeployStatus, rollout: str, version: str) -> Board:
     """A board after one of its `deploy/status` messages.
 
-    What failed stays so, whatever else the board says: until it runs the version after all.
+    What failed stays so, whatever else the board says: until it runs the version after all. Who
+    answers has begun, even where the hint was taken back in the meantime.
     """
     runs, ours = status.running == version, status.rollout == rollout
+    if ours and board.hint is None:
+        board = replace(board, hint="install")
     ended = ours and status.phase in _ENDED and status.version in (None, version)
     if board.hint == "roll-back":
         if status.running is not None and not runs:

@@ -126,9 +126,12 @@ def decide(
         return [Begin(board.name) for board in _free(known)[: _room(size, known)]]
     if standing.state == "paused":
         return []
-    cleared = [Clear(each.name) for each in known if each.has_begun and each.answer == "none"]
+    silent = [board for board in known if board.has_begun and board.answer == "none"]
+    if standing.state == "stopped":
+        return [Clear(board.name) for board in silent if not board.online]
     if not standing.revert:
-        return [*cleared]
+        return [Clear(board.name) for board in silent]
+    cleared = [Clear(board.name) for board in silent if not board.online]
     back = [GoBack(each.name) for each in known if each.has_begun and each.answer == "done"]
     return [*cleared, *back]
 

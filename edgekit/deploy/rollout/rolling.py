@@ -94,9 +94,9 @@ class Desk:
     def open(self) -> Iterator[tuple[Line, Memory, str]]:
         """The broker, the memory, and who we are."""
         me = f"{operator()}-{secrets.token_hex(4)}"
-        with Memory(memory_path(self.memory)) as memory:
-            with Line(self.mqtt, f"edgekit-rollout-{secrets.token_hex(6)}") as line:
-                yield line, memory, me
+        client_id = f"edgekit-rollout-{secrets.token_hex(6)}"
+        with Memory(memory_path(self.memory)) as memory, Line(self.mqtt, client_id) as line:
+            yield line, memory, me
 
 
 def roll_out(
@@ -224,8 +224,8 @@ def pause(desk: Desk, fleet: str, name: str) -> None:
         InputError: there is no such rollout, or it does not run.
         Unavailable: the broker cannot be reached, or does not let us.
     """
-    with desk.open() as (line, memory, _):
-        record = records(line, memory, fleet).get(name)
+    with desk.open() as (line, _, _me):
+        record = records(line, fleet).get(name)
         if record is None or record.standing.state != "running":
             state = "is unknown" if record is None else f"is {record.standing.state}"
             raise InputError(f"{name}: {state}, so there is nothing to pause")
@@ -235,7 +235,7 @@ def pause(desk: Desk, fleet: str, name: str) -> None:
         line.flush()
 
 
-def records(line: Line, memory: Memory, fleet: str) -> dict[str, Record]:
+def records(line: Line, fleet: str) -> dict[str, Record]:
     """The rollouts of a fleet that are retained at the broker."""
     return _records(line.listen([RolloutTopics(fleet).everything]), fleet)
 
