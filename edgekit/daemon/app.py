@@ -19,7 +19,7 @@ from edgekit.daemon.clock import ClockKeeper
 from edgekit.daemon.code_trial import CodeTrial, code_on_trial
 from edgekit.daemon.cooling import Cooling
 from edgekit.daemon.deployments import Deployments
-from edgekit.daemon.metrics import MetricsReader
+from edgekit.daemon.metrics import MetricsReader, skipped
 from edgekit.daemon.notify import Notifier, SilentNotifier
 from edgekit.daemon.progress import one_line, stuck_work
 from edgekit.daemon.records import Records
@@ -359,7 +359,7 @@ class App:
                 "pipeline %s: %d samples, %d skipped, %d refused, %d predictions, %d lost",
                 supervised.name,
                 counts.taken,
-                counts.skipped,
+                skipped(supervised),
                 counts.refused,
                 counts.predictions,
                 counts.lost,

@@ -22,6 +22,7 @@ from edgekit.messaging.payloads import (
     Percentiles,
     PipelineMetrics,
 )
+from edgekit.pipeline.capture.source import CaptureSource
 
 _NO_LINK = LinkCounts(sent=0, acknowledged=0, dropped=0, waiting=0)
 
@@ -85,12 +86,19 @@ class MetricsReader:
         )
 
 
+def skipped(pipeline: Supervised) -> int:
+    """Samples that newer ones replaced, in the capture process and before the work."""
+    source = pipeline.runner.source
+    in_capture = source.skipped if isinstance(source, CaptureSource) else 0
+    return pipeline.runner.counts.skipped + in_capture
+
+
 def pipeline_metrics(pipeline: Supervised) -> PipelineMetrics:
     """One pipeline's part of the message."""
     runner, counts = pipeline.runner, pipeline.runner.counts
     return PipelineMetrics(
         taken=counts.taken,
-        skipped=counts.skipped,
+        skipped=skipped(pipeline),
         refused=counts.refused,
         predictions=counts.predictions,
         queue=runner.waiting,

@@ -43,6 +43,11 @@ _SETTLE_FRAMES = 60
 @click.option("--video", type=click.Path(path_type=Path, exists=True), required=True)
 def main(bundle: Path, video: Path) -> None:
     """Measures a picture bundle on a video."""
+    measure(bundle, video)
+
+
+def measure(bundle: Path, video: Path) -> None:
+    """All figures of the daemon."""
     overhead(bundle, video)
     startup(bundle, video)
     hot_swap(bundle, video)

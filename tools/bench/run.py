@@ -19,7 +19,7 @@ from edgekit.cli import show
 from edgekit.compress import compress_model, load_recipe
 from edgekit.compress.steps import Quantize
 from edgekit.errors import EdgekitError
-from tools.bench.daemon import overhead, startup
+from tools.bench.daemon import measure
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -39,9 +39,8 @@ def main(data: Path | None) -> None:
         with tempfile.TemporaryDirectory() as folder:
             bundle = Path(folder) / "squeezenet"
             _squeezenet(model, photos, bundle)
-            overhead(bundle)
-            startup(bundle, video)
-    modules = ["quantum", "gradients", "training", "compression"]
+            measure(bundle, video)
+    modules = ["capture", "outbox", "verifying", "quantum", "gradients", "training", "compression"]
     for module in (*modules, *(["nab"] if data.is_dir() else [])):
         click.echo(f"\n## tools.bench.{module}\n")
         sys.stdout.flush()
