@@ -63,6 +63,8 @@ def order_options(command: Command) -> Command:
         click.option("--devices", help="Boards by name, with commas between; in place of all."),
         click.option("--waves", default="1%,10%,100%", show_default=True,
                      help="How many boards may have begun by the end of each."),
+        click.option("--at-once", type=click.IntRange(1), default=100, show_default=True,
+                     help="How many boards may be under way at the same time."),
         click.option("--pause", "pause_s", type=Duration(), default="10m", show_default=True,
                      help="Between a wave and the next."),
         click.option("--deadline", "deadline_s", type=Duration(), default="1h", show_default=True,
@@ -103,7 +105,16 @@ def start_rollout(bundle: Path, options: dict[str, Any]) -> int:
     words = passphrases(given.pop("passphrase_file"), given.pop("online_passphrase_file"))
     order = {
         name: given.pop(name)
-        for name in ("name", "waves", "pause_s", "deadline_s", "min_success", "max_errors", "seed")
+        for name in (
+            "name",
+            "waves",
+            "at_once",
+            "pause_s",
+            "deadline_s",
+            "min_success",
+            "max_errors",
+            "seed",
+        )
     }
     fleet, labels, devices = given.pop("fleet"), given.pop("labels"), given.pop("devices")
     settings, configured = broker_of(given)

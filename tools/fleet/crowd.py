@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
@@ -36,7 +36,7 @@ class Crowd:
     Attributes:
         sent: how many messages the boards sent.
         received: how many hints they got.
-        bytes: of payloads, both ways.
+        count_bytes: of payloads, both ways.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Crowd:
     ) -> None:
         """Prepares."""
         self.boards = {board.name: board for board in boards}
-        self.sent = self.received = self.bytes = 0
+        self.sent = self.received = self.count_bytes = 0
         self._fleet, self._bundle = fleet, bundle
         self._host, self._port = host, port
         self._clients: dict[str, Client] = {}
@@ -60,7 +60,7 @@ class Crowd:
         self._outgoing: deque[tuple[str, DeployStatus]] = deque()
         self._orders: deque[tuple[str, str]] = deque()  # come, or leave
         self._jobs: queue.PriorityQueue[tuple[float, int, Job | None]] = queue.PriorityQueue()
-        self._online = threading.Condition()
+        self._changed = threading.Condition()
         self._present: set[str] = set()
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
@@ -107,8 +107,12 @@ class Crowd:
 
     def wait_online(self, count: int, timeout_s: float) -> bool:
         """Waits until exactly so many boards are connected; says whether they are."""
-        with self._online:
-            return self._online.wait_for(lambda: len(self._present) == count, timeout_s)
+        return self.wait_until(lambda: len(self._present) == count, timeout_s)
+
+    def wait_until(self, holds: Callable[[], bool], timeout_s: float) -> bool:
+        """Waits for what boards do; says whether it came about."""
+        with self._changed:
+            return self._changed.wait_for(holds, timeout_s)
 
     # What follows runs on the crowd's thread.
 
@@ -171,13 +175,13 @@ class Crowd:
         if board.told is not None:
             self._publish_deploy(name, board.told)
         client.subscribe(topics.deploy_desires, qos=1)
-        with self._online:
+        with self._changed:
             self._present.add(name)
-            self._online.notify_all()
+            self._changed.notify_all()
 
     def _on_message(self, name: str, client: Client, _: object, message: MQTTMessage) -> None:
         self.received += 1
-        self.bytes += len(message.payload)
+        self.count_bytes += len(message.payload)
         if not message.payload:
             return
         with suppress(InputError):
@@ -209,9 +213,9 @@ class Crowd:
     def _forget(self, name: str, sock: Any) -> None:
         with suppress(KeyError, ValueError):
             self._selector.unregister(sock)
-        with self._online:
+        with self._changed:
             self._present.discard(name)
-            self._online.notify_all()
+            self._changed.notify_all()
 
     def _publish_deploy(self, name: str, status: DeployStatus) -> None:
         client = self._clients.get(name)
@@ -223,7 +227,7 @@ class Crowd:
     def _publish(self, client: Client, topic: str, payload: bytes) -> None:
         client.publish(topic, payload, 1, True)
         self.sent += 1
-        self.bytes += len(payload)
+        self.count_bytes += len(payload)
 
     # What follows runs on the workers' threads.
 
@@ -246,6 +250,8 @@ class Crowd:
     def _tell(self, name: str, status: DeployStatus) -> None:
         self._outgoing.append((name, status))
         self._ring()
+        with self._changed:
+            self._changed.notify_all()
 
     def _ring(self) -> None:
         with suppress(OSError):

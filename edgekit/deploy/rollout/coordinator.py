@@ -4,7 +4,7 @@ import queue
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from time import time
+from time import monotonic, time
 
 from edgekit.deploy.rollout.line import Heard, Line
 from edgekit.deploy.rollout.picture import Picture, hint_of
@@ -38,6 +38,8 @@ Show = Callable[[Summary, list[Change]], None]
 """Is told where a rollout is, and what has changed since the last time."""
 
 _PATIENCE_S = 0.5
+_GATHER_S = 0.05
+"""How long messages gather after the first: each decision looks at all boards."""
 _MOST_AT_ONCE = 2000
 
 
@@ -166,8 +168,9 @@ class Coordinator:
             patience_s = min(patience_s, max(0.01, due_s - self._clock_s()))
         with suppress(queue.Empty):
             self._receive(self._line.heard.get(timeout=patience_s))
+            until_s = monotonic() + _GATHER_S
             for _ in range(_MOST_AT_ONCE):
-                self._receive(self._line.heard.get_nowait())
+                self._receive(self._line.heard.get(timeout=max(0.0, until_s - monotonic())))
 
     def _receive(self, heard: Heard) -> None:
         if not heard.topic:

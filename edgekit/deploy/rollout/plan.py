@@ -176,12 +176,15 @@ def _run(plan: RolloutPlan, standing: Standing, known: list[Board], now_s: float
             return []
         wave = standing.wave + 1
         return [Move(replace(standing, wave=wave, since_s=now_s, passed_s=None))]
+    waiting = [board.name for board in begun if board.is_open and board.name not in standing.late]
     free, room = _free(known), _room(size, known)
-    if starts := [Begin(board.name) for board in free if board.online][:room]:
+    slots = room if plan.at_once is None else min(room, max(0, plan.at_once - len(waiting)))
+    if starts := [Begin(board.name) for board in free if board.online][:slots]:
         return [*starts, Move(replace(standing, since_s=now_s))]
     overdue = now_s >= standing.since_s + plan.deadline_s
-    waiting = [board.name for board in begun if board.is_open and board.name not in standing.late]
-    if (waiting or (room and free)) and not overdue:
+    if waiting and overdue:
+        return [Move(replace(standing, late=standing.late | frozenset(waiting)))]
+    if waiting or (room and free and not overdue):
         return []
     if not begun and free:
         return []  # nobody is there: without a single board that has tried it nothing goes on
@@ -193,8 +196,7 @@ def _run(plan: RolloutPlan, standing: Standing, known: list[Board], now_s: float
         return [Move(replace(standing, state="stopped", reason=why))]
     if standing.wave + 1 == len(plan.waves) or not free:
         return [Move(replace(standing, state="finished", reason=""))]
-    late_now = standing.late | frozenset(waiting)
-    return [Move(replace(standing, passed_s=now_s, late=late_now))]
+    return [Move(replace(standing, passed_s=now_s))]
 
 
 def _free(known: list[Board]) -> list[Board]:

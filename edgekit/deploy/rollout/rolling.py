@@ -48,6 +48,7 @@ class Order:
         where: an expression over labels: `site=north,kind!=jetson`; empty is all boards.
         devices: boards by name, in place of all.
         waves: how many boards may have begun by the end of each.
+        at_once: how many boards may be under way at the same time: what a stop no longer reaches.
         pause_s: between a wave and the next.
         deadline_s: how long a wave waits after its last board began.
         min_success: the share of boards that must have committed at the end of a wave.
@@ -60,6 +61,7 @@ class Order:
     where: str = ""
     devices: tuple[str, ...] = ()
     waves: str = "1%,10%,100%"
+    at_once: int | None = 100
     pause_s: float = 600.0
     deadline_s: float = 3600.0
     min_success: float = 0.95
@@ -88,6 +90,7 @@ class Desk:
     def key(self, fleet: str, name: str) -> Key:
         """Which rollout a name means."""
         check_name("rollout", name)
+        check_name("fleet", fleet)
         return Key(self.mqtt.address, fleet, name)
 
     @contextmanager
@@ -130,8 +133,6 @@ def roll_out(
     selector = read_selector(order.where)
     read_waves(order.waves, 1)
     manifest = bundle.manifest
-    if repository is not None:
-        publish(repository, bundle, keys)
     with desk.open() as (line, memory, me):
         fleet = _Fleet.hear(line, order.fleet, manifest.name)
         name = order.name or fleet.free_name(f"{manifest.name}-{manifest.version}")
@@ -147,6 +148,8 @@ def roll_out(
         )
         for note in chosen.notes(manifest.name, manifest.version):
             desk.say(note)
+        if repository is not None:  # it decides; a hint before that would only be refused
+            publish(repository, bundle, keys)
         now_ms = round(desk.clock_s() * 1000)
         plan = RolloutPlan(
             bundle=manifest.name,
@@ -156,6 +159,7 @@ def roll_out(
             waves=read_waves(order.waves, len(chosen.boards)),
             pause_s=order.pause_s,
             deadline_s=order.deadline_s,
+            at_once=order.at_once,
             min_success=order.min_success,
             max_errors=order.max_errors,
             target=",".join(order.devices)[:1000] or order.where,
@@ -186,8 +190,9 @@ def carry_on(
         InputError: there is no such rollout, or it has ended.
         Unavailable: the broker cannot be reached, or does not let us.
     """
+    key = desk.key(fleet, name)
     with desk.open() as (line, memory, me):
-        turn = _turn(desk, line, memory, desk.key(fleet, name), me)
+        turn = _turn(desk, line, memory, key, me)
         wish = RolloutWish(
             action="run",
             by=me,
@@ -211,8 +216,9 @@ def abort(desk: Desk, fleet: str, name: str, *, revert: bool = False) -> Summary
         InputError: there is no such rollout, or it has finished.
         Unavailable: the broker cannot be reached, or does not let us.
     """
+    key = desk.key(fleet, name)
     with desk.open() as (line, memory, me):
-        turn = _turn(desk, line, memory, desk.key(fleet, name), me)
+        turn = _turn(desk, line, memory, key, me)
         now_ms = round(desk.clock_s() * 1000)
         return turn.run(RolloutWish(action="abort", by=me, at=now_ms, revert=revert))
 
@@ -224,6 +230,7 @@ def pause(desk: Desk, fleet: str, name: str) -> None:
         InputError: there is no such rollout, or it does not run.
         Unavailable: the broker cannot be reached, or does not let us.
     """
+    desk.key(fleet, name)
     with desk.open() as (line, _, _me):
         record = records(line, fleet).get(name)
         if record is None or record.standing.state != "running":

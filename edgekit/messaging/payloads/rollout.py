@@ -26,6 +26,8 @@ class RolloutPlan(Message, frozen=True, kw_only=True):
     """How many boards may have begun by the end of each."""
     deadline_s: Seconds
     """How long a wave waits for its boards."""
+    at_once: WaveSize | None = None
+    """How many boards may be under way at the same time; all of a wave where left out."""
     pause_s: Seconds = 0.0
     """Between a wave and the next."""
     min_success: Share = 0.95
