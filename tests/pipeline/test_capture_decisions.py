@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.errors import InputError, Unavailable
@@ -40,6 +40,7 @@ SIDES = st.integers(2, 12)
     flip=st.sampled_from([None, "horizontal", "vertical"]),
     data=st.data(),
 )
+@settings(deadline=None)
 def test_cutting_first_and_turning_then_is_turning_first_and_cutting_then(
     height: int, width: int, rotate: Turn, flip: Flip, data: st.DataObject
 ) -> None:
@@ -63,6 +64,7 @@ def test_cutting_first_and_turning_then_is_turning_first_and_cutting_then(
     st.integers(1, 4000),
     st.integers(1, 4000),
 )
+@settings(deadline=None)
 def test_shares_always_lie_in_the_picture(region: Region, height: int, width: int) -> None:
     if region_mistake(region):
         return
@@ -86,6 +88,7 @@ def test_an_impossible_region_is_a_mistake(region: Region) -> None:
 
 
 @given(st.lists(st.integers(1, 60), min_size=50, max_size=200), st.floats(1, 30))
+@settings(deadline=None)
 def test_a_pace_lets_never_more_pass_than_it_says(gaps_ms: list[int], max_hz: float) -> None:
     pace, now_ns, passed = Pace(max_hz), 0, 0
     for gap in gaps_ms:
@@ -146,6 +149,7 @@ def test_a_clock_that_drifts_ages_no_picture() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(-(10**15), 10**15), st.integers(0, 10**10)), max_size=40))
+@settings(deadline=None)
 def test_a_stream_may_say_any_time(steps: list[tuple[int, int]]) -> None:
     clock, arrived_ns = StreamClock(), 10**12
     for said_ns, gap_ns in steps:
@@ -212,6 +216,7 @@ def test_a_picture_that_waits_gives_up_its_slot_when_the_parent_holds_all_others
 
 
 @given(st.lists(st.sampled_from(["ask", "make", "release", "refuse"]), max_size=80))
+@settings(deadline=None)
 def test_no_slot_is_ever_in_two_hands(steps: list[str]) -> None:
     parent = Parent()
     exchange = parent.exchange(is_live=True)
@@ -256,6 +261,7 @@ MESSAGES: list[ToParent] = [
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_garbage_from_the_child_is_unavailable(data: bytes) -> None:
     with suppress(Unavailable):
         decode(data)
@@ -267,6 +273,7 @@ def test_garbage_from_the_child_is_unavailable(data: bytes) -> None:
     st.binary(max_size=4),
     st.sampled_from(["cut", "put", "swap"]),
 )
+@settings(deadline=None)
 def test_damaged_messages_are_messages_or_unavailable(
     message: ToParent, at: int, more: bytes, how: Literal["cut", "put", "swap"]
 ) -> None:
@@ -303,6 +310,7 @@ def test_the_last_words_are_few_clean_and_never_block() -> None:
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_any_bytes_can_be_quoted(data: bytes) -> None:
     text = " / ".join(readable_lines(data))
     assert without_secrets(text).isprintable()

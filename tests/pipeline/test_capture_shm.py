@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.bundle import PictureRule
@@ -176,6 +176,7 @@ HEADERS = st.builds(
 
 
 @given(HEADERS)
+@settings(deadline=None)
 def test_a_header_comes_back_as_it_was(header: Header) -> None:
     data = header.to_bytes()
     assert len(data) == HEADER_BYTES
@@ -183,6 +184,7 @@ def test_a_header_comes_back_as_it_was(header: Header) -> None:
 
 
 @given(HEADERS, st.integers(0, HEADER_BYTES), st.binary(max_size=20), st.integers(0, 100))
+@settings(deadline=None)
 def test_a_damaged_header_is_a_header_or_refused(
     header: Header, at: int, damage: bytes, length: int
 ) -> None:

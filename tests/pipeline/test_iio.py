@@ -242,6 +242,7 @@ def test_stop_ends_it_while_it_waits(root: Path) -> None:
 
 
 @given(st.floats(0.001, 100), st.lists(st.floats(0, 5), max_size=50))
+@settings(deadline=None)
 def test_due_times_are_whole_intervals_from_the_start_whatever_the_delays(
     interval_s: float, delays: list[float]
 ) -> None:

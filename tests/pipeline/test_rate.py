@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.pipeline.parts import Sample
@@ -82,6 +82,7 @@ def test_a_gap_gives_no_right_to_a_burst() -> None:
     st.lists(st.floats(0, 0.5), max_size=200),
     st.floats(0.5, 50),
 )
+@settings(deadline=None)
 def test_no_more_than_the_cap_pass_and_none_too_close(steps_s: list[float], hz: float) -> None:
     times = passed(Rate(hz), np.cumsum(steps_s).tolist())
     for start in range(len(times)):
@@ -91,6 +92,7 @@ def test_no_more_than_the_cap_pass_and_none_too_close(steps_s: list[float], hz: 
 
 
 @given(st.lists(st.floats(0.001, 0.5), min_size=1, max_size=200), st.floats(0.5, 50))
+@settings(deadline=None)
 def test_it_passes_what_it_may(steps_s: list[float], hz: float) -> None:
     times = np.cumsum(steps_s).tolist()
     found = passed(Rate(hz), times)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.errors import InputError
@@ -104,6 +104,7 @@ def test_a_time_before_1970_is_refused(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_random_bytes_never_crash(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("r") / "x.csv"
     path.write_bytes(data)
@@ -116,6 +117,7 @@ def test_random_bytes_never_crash(tmp_path_factory: pytest.TempPathFactory, data
 
 
 @given(st.text(alphabet='v1.,"\n\rt-:é', max_size=80))
+@settings(deadline=None)
 def test_text_that_is_nearly_csv_never_crashes(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:

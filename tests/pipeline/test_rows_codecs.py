@@ -56,6 +56,7 @@ def test_a_time_is_iso_8601_or_seconds_or_milliseconds_since_1970(
 
 
 @given(st.integers(10**11, 10**14))
+@settings(deadline=None)
 def test_a_time_in_milliseconds_is_the_same_written_as_iso_8601(milliseconds: int) -> None:
     written = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()
     assert milliseconds_in(written) == milliseconds_of(milliseconds) == milliseconds
@@ -71,6 +72,7 @@ def test_a_path_leads_through_keys_and_lists_and_a_key_of_that_name_goes_first()
 
 
 @given(_json, st.text(alphabet="ab01.", max_size=8))
+@settings(deadline=None)
 def test_any_document_has_a_value_at_a_path_or_not(document: Any, path: str) -> None:
     number = number_of(value_at(document, path))
     assert number is None or isinstance(number, float)
@@ -79,6 +81,7 @@ def test_any_document_has_a_value_at_a_path_or_not(document: Any, path: str) -> 
 
 
 @given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line)), st.data())
+@settings(deadline=None)
 def test_lines_are_the_same_however_their_bytes_are_cut(
     lines: list[bytes], data: st.DataObject
 ) -> None:
@@ -93,6 +96,7 @@ def test_lines_are_the_same_however_their_bytes_are_cut(
 
 
 @given(st.lists(st.tuples(_finite, _finite, st.integers(0, 10**12)), max_size=8), st.booleans())
+@settings(deadline=None)
 def test_rows_are_read_back_as_they_were_written(
     rows: list[tuple[float, float, int]], as_json: bool
 ) -> None:
@@ -108,7 +112,7 @@ def test_rows_are_read_back_as_they_were_written(
         assert row.taken_at_ms == (t if t / 1000 < 1e11 else None)
 
 
-@settings(max_examples=300)
+@settings(deadline=None, max_examples=300)
 @given(
     st.lists(
         st.binary(max_size=60)

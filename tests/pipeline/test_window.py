@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.bundle import WindowRule
@@ -24,6 +24,7 @@ def windows(count: int, length: int, hop: int, gap: int | None = None) -> list[n
 
 
 @given(st.integers(0, 60), st.integers(1, 9), st.integers(1, 9))
+@settings(deadline=None)
 def test_windows_are_those_of_a_sliding_view(count: int, length: int, hop: int) -> None:
     rows = np.stack([np.arange(count), -np.arange(count)], axis=1)
     starts = range(0, count - length + 1, hop)
@@ -60,6 +61,7 @@ def test_rows_too_far_apart_in_time_are_a_gap(later_ms: int) -> None:
     st.integers(1, 5),
     st.integers(1, 5),
 )
+@settings(deadline=None)
 def test_no_window_spans_a_refusal_or_a_jump_in_time(
     steps: list[int | None], length: int, hop: int
 ) -> None:
