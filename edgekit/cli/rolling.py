@@ -137,7 +137,8 @@ def start_rollout(bundle: Path, options: dict[str, Any]) -> int:
             repository=repository,
             keys=KeyRing(folders, words) if folders else None,
         )
-    return screen.close(summary)
+    screen.close(summary)
+    return exit_code(summary)
 
 
 class Screen:
@@ -165,8 +166,8 @@ class Screen:
             for change in changes:
                 click.echo(change_line(change))
 
-    def close(self, summary: "Summary") -> int:
-        """Says where it has come to; gives the exit code."""
+    def close(self, summary: "Summary") -> None:
+        """Says where it has come to."""
         from edgekit.deploy.rollout.table import closing_lines
 
         if self._as_json:
@@ -174,7 +175,11 @@ class Screen:
         else:
             for line in closing_lines(summary):
                 click.echo(line)
-        return 0 if summary.state == "finished" else NOT_THROUGH
+
+
+def exit_code(summary: "Summary") -> int:
+    """What the command leaves with."""
+    return 0 if summary.state == "finished" else NOT_THROUGH
 
 
 @contextmanager

@@ -10,7 +10,14 @@ import click
 
 from edgekit.cli.broker import broker_of, broker_options
 from edgekit.cli.passphrase import key_options
-from edgekit.cli.rolling import memory_option, order_options, shown, start_rollout
+from edgekit.cli.rolling import (
+    NOT_THROUGH,
+    exit_code,
+    memory_option,
+    order_options,
+    shown,
+    start_rollout,
+)
 from edgekit.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +74,7 @@ def resume(
     def turn(desk: "Desk", fleet: str) -> "Summary":
         return carry_on(desk, fleet, name, min_success=min_success, max_errors=max_errors)
 
-    return _at_desk(turn, fleet, memory, as_json, where)
+    return exit_code(_at_desk(turn, fleet, memory, as_json, where))
 
 
 @rollout.command(short_help="Begin no further boards.")
@@ -94,14 +101,15 @@ def pause(name: str, fleet: str | None, memory: Path | None, **where: Any) -> No
 @_JSON
 def abort(
     name: str, fleet: str | None, revert: bool, memory: Path | None, as_json: bool, **where: Any
-) -> None:
+) -> int:
     """End the rollout NAME. Boards that have committed keep the bundle, but for --revert."""
     from edgekit.deploy.rollout import abort as wish_abort
 
     def turn(desk: "Desk", fleet: str) -> "Summary":
         return wish_abort(desk, fleet, name, revert=revert)
 
-    _at_desk(turn, fleet, memory, as_json, where)
+    ended = _at_desk(turn, fleet, memory, as_json, where)
+    return NOT_THROUGH if revert and ended.committed + ended.busy else 0
 
 
 @rollout.command("list", short_help="List rollouts.")
@@ -193,14 +201,15 @@ def _at_desk(
     memory: Path | None,
     as_json: bool,
     where: dict[str, Any],
-) -> int:
+) -> "Summary":
     from edgekit.deploy.rollout import Desk
 
     settings, configured = broker_of(where)
     with shown(as_json) as screen:
         desk = Desk(settings, memory, show=screen.show, say=screen.say)
         summary = turn(desk, _fleet(fleet, configured))
-    return screen.close(summary)
+    screen.close(summary)
+    return summary
 
 
 def _fleet(fleet: str | None, configured: str | None) -> str:

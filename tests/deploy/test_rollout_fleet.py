@@ -147,6 +147,11 @@ def test_a_good_bundle_reaches_every_board_in_waves(scene: Scene) -> None:
     assert begun == {1: 2, 2: 10, 3: 40}
     with pytest.raises(InputError, match="all 40 boards run it already"):
         scene.roll_out()
+    with pytest.raises(InputError, match="is finished already"):
+        carry_on(scene.desk(), FLEET, "mean-1.2.0")
+    undone = abort(scene.desk("two"), FLEET, "mean-1.2.0", revert=True)
+    assert (undone.reverted, undone.committed) == (40, 0)
+    assert scene.running() == [SHIPPED] * 40
 
 
 def test_a_bundle_that_fails_its_canary_is_stopped_at_the_threshold_and_the_fleet_goes_back(
@@ -307,6 +312,22 @@ def test_a_broker_that_is_not_there_is_one_line(quiet: Scene) -> None:
     nowhere = MqttSettings(host="127.0.0.1", port=1)
     with pytest.raises(Unavailable, match="no MQTT broker at 127.0.0.1:1: "):
         roll_out(quiet.place.bundles[GOOD], ORDER, replace(quiet.desk(), mqtt=nowhere))
+
+
+def test_a_broker_that_does_not_let_us_write_is_one_line(quiet: Scene) -> None:
+    with PrivateBroker(writable="elsewhere/#") as broker:
+        settings = MqttSettings(host=broker.host, port=broker.port)
+        with pytest.raises(Unavailable, match="does not let us write hints or rollouts: "):
+            roll_out(quiet.place.bundles[GOOD], ORDER, replace(quiet.desk(), mqtt=settings))
+
+
+def test_a_board_that_speaks_nonsense_holds_up_nobody(quiet: Scene) -> None:
+    with quiet.desk().open() as (line, _, _me):
+        for device in ("b98", "x" * 70):
+            line.publish(f"edgekit/v1/{FLEET}/{device}/status", b"nonsense")
+        line.flush()
+    with pytest.raises(InputError, match="b98 never spoke to this broker"):
+        quiet.roll_out(devices=("b98",))
 
 
 def test_a_rollout_that_nobody_knows_is_one_line(quiet: Scene) -> None:

@@ -103,7 +103,7 @@ class Coordinator:
         """
         record = self._recall() if plan is None else Record(plan)
         was_over = record.standing.state
-        if was_over == "finished" or (was_over == "aborted" and wish.action == "run"):
+        if was_over in ("finished", "aborted") and wish.action == "run":
             raise InputError(f"{self._key.name}: is {was_over} already; start another rollout")
         self._say("plan", encode(record.plan))
         wish = kept_thresholds(wish, record.wish)

@@ -138,11 +138,9 @@ def decide(
 
 def obey(standing: Standing, wish: RolloutWish, now_s: float) -> Standing:
     """Where an operator's wish puts a rollout; the clock of a wave starts anew when it goes on."""
-    if standing.state == "aborted":
-        return replace(standing, revert=standing.revert or (wish.action == "abort" and wish.revert))
-    if wish.action == "abort":
+    if wish.action == "abort" and (standing.state != "aborted" or wish.revert > standing.revert):
         reason = f"aborted by {wish.by}"
-        return replace(standing, state="aborted", reason=reason, revert=wish.revert)
+        return replace(standing, state="aborted", reason=reason, revert=wish.revert, since_s=now_s)
     if wish.action == "pause" and standing.state == "running":
         return replace(standing, state="paused", reason=f"paused by {wish.by}")
     if wish.action == "run" and standing.state in ("paused", "stopped"):

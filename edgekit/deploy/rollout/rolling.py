@@ -204,7 +204,7 @@ def carry_on(
 
 
 def abort(desk: Desk, fleet: str, name: str, *, revert: bool = False) -> Summary:
-    """Ends a rollout: takes hints back from boards that have not begun.
+    """Ends a rollout: takes hints back from boards that have not begun, of a finished one, too.
 
     Args:
         desk: from where.
@@ -213,7 +213,7 @@ def abort(desk: Desk, fleet: str, name: str, *, revert: bool = False) -> Summary
         revert: whether boards that have committed go back to what they had before; waits for them.
 
     Raises:
-        InputError: there is no such rollout, or it has finished.
+        InputError: there is no such rollout.
         Unavailable: the broker cannot be reached, or does not let us.
     """
     key = desk.key(fleet, name)
@@ -283,6 +283,7 @@ class _Fleet:
             if place is None or not each.payload:
                 continue
             try:
+                check_name("device", place.device)  # others could be told nothing
                 if place.kind == "status":
                     statuses[place.device] = decode_status(each.payload)
                 elif place.kind == "deploy/status":
