@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgekit.messaging.payloads import DeployStatus
 
 _PATH = click.Path(path_type=Path)
+_WORTH_A_LINE_BYTES = 1_000_000
 
 
 def board_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,14 +84,14 @@ class Lines:
             self._move(f"sending the {what}", done, total)
             return
         tenth = 10 * done // total
-        if tenth != self._tenth:
+        if tenth != self._tenth and total >= _WORTH_A_LINE_BYTES:
             self._tenth = tenth
             click.echo(f"{self._board}: sending the {what}: {done:,} of {total:,} bytes", err=True)
 
     def status(self, status: "DeployStatus") -> None:
         """The board says how far it is."""
         said = f"{status.phase} {status.version or ''}".strip()
-        if status.share is not None:
+        if status.share is not None and status.phase == "downloading":
             if sys.stderr.isatty():
                 self._move(said, round(1000 * status.share), 1000)
                 return

@@ -1,4 +1,4 @@
-"""The helper's verbs: `describe`, `receive`, `ship`, `hint`, `follow`, `withdraw`, `tidy`."""
+"""The helper's verbs: `describe`, `receive`, `ship`, `follow`, `withdraw`."""
 
 import argparse
 import os
@@ -11,11 +11,11 @@ from typing import IO
 import msgspec
 
 from edgekit.bundle.manifest import Name
-from edgekit.daemon.deploy_control.describing import describe
-from edgekit.daemon.deploy_control.hinting import follow, hint, withdraw
+from edgekit.config.loading import load_settings
+from edgekit.daemon.deploy_control.describing import describe, folder_of
+from edgekit.daemon.deploy_control.hinting import follow, has_followed, withdraw
 from edgekit.daemon.deploy_control.messages import (
-    BoardReport,
-    Parcel,
+    Order,
     Refusal,
     Shipped,
     Shipping,
@@ -26,7 +26,6 @@ from edgekit.daemon.deploy_control.receiving import receive
 from edgekit.daemon.deploy_control.shipping import place_of, ship
 from edgekit.daemon.deploy_control.tidying import tidy
 from edgekit.errors import EdgekitError, InputError
-from edgekit.messaging.payloads import decode_deploy_desired
 
 _USER = "edgekit"
 
@@ -52,58 +51,53 @@ def _describe(options: argparse.Namespace, stream: IO[bytes], answer: IO[bytes])
 
 
 def _receive(options: argparse.Namespace, stream: IO[bytes], answer: IO[bytes]) -> None:
-    receive(_repository(describe(options.config, options.state)), stream, answer)
+    receive(_repository(options), stream, answer)
 
 
 def _ship(options: argparse.Namespace, stream: IO[bytes], answer: IO[bytes]) -> None:
     shipping = decode_line(stream.readline(), Shipping)
     report = describe(options.config, options.state)
     folder = place_of(shipping.name, report.missing)
-    ship(shipping, repository=_repository(report), folder=folder)
+    ship(shipping, repository=_repository(options), folder=folder)
     answer.write(encode_line(Shipped(folder=str(folder))))
 
 
-def _hint(options: argparse.Namespace, stream: IO[bytes], answer: IO[bytes]) -> None:
-    hint(_state(options), options.bundle, decode_deploy_desired(stream.readline()))
+def _follow(options: argparse.Namespace, stream: IO[bytes], answer: IO[bytes]) -> None:
+    order, state = decode_line(stream.readline(), Order), _state(options)
+    for status in follow(state, options.bundle, order.wish, for_s=options.seconds):
+        if order.keep is not None and has_followed(status, order.wish):
+            tidy(_repository(options), order.keep, bundle=options.bundle)
+        answer.write(encode_line(status))
+        answer.flush()
 
 
 def _withdraw(options: argparse.Namespace, stream: IO[bytes], answer: IO[bytes]) -> None:
     withdraw(_state(options), options.bundle, options.rollout)
 
 
-def _follow(options: argparse.Namespace, stream: IO[bytes], answer: IO[bytes]) -> None:
-    for status in follow(_state(options), options.bundle, options.rollout, for_s=options.seconds):
-        answer.write(encode_line(status))
-        answer.flush()
-
-
-def _tidy(options: argparse.Namespace, stream: IO[bytes], answer: IO[bytes]) -> None:
-    parcel = decode_line(stream.readline(), Parcel)
-    tidy(_repository(describe(options.config, options.state)), parcel, bundle=options.bundle)
-
-
 _VERBS: Mapping[str, Callable[[argparse.Namespace, IO[bytes], IO[bytes]], None]] = {
     "describe": _describe,
     "receive": _receive,
     "ship": _ship,
-    "hint": _hint,
-    "withdraw": _withdraw,
     "follow": _follow,
-    "tidy": _tidy,
+    "withdraw": _withdraw,
 }
 
 
 def _state(options: argparse.Namespace) -> Path:
-    return Path(describe(options.config, options.state).state)
+    return load_settings(options.config).state or Path(options.state)
 
 
-def _repository(report: BoardReport) -> Path:
-    if report.folder is None:
+def _repository(options: argparse.Namespace) -> Path:
+    updates = load_settings(options.config).updates
+    address = None if updates is None else updates.repository
+    folder = None if address is None else folder_of(address)
+    if folder is None:
         raise InputError(
-            f"this board takes its updates from {report.repository or 'nowhere'}: "
-            "its settings need `[updates]` with a folder as `repository`"
+            f"this board takes its updates from {address or 'nowhere'}: its settings need "
+            "`[updates]` with a folder as `repository`"
         )
-    return Path(report.folder)
+    return Path(folder)
 
 
 def _owner(state: Path) -> pwd.struct_passwd | None:

@@ -49,7 +49,7 @@ def describe(config: Path, state: Path) -> BoardReport:
         has_settings=True,
         state=str(state),
         repository=None if updates is None else updates.repository,
-        folder=None if updates is None else _folder(updates.repository),
+        folder=None if updates is None else folder_of(updates.repository),
         root_file=None if updates is None else str(updates.root),
         root_sha256=None if updates is None else _hash(updates.root),
         bundles=bundles,
@@ -123,7 +123,8 @@ def _bundles(settings: Settings, state: Path) -> tuple[tuple[BundleReport, ...],
     return reports, tuple(missing)
 
 
-def _folder(repository: str) -> str | None:
+def folder_of(repository: str) -> str | None:
+    """The folder that a repository's address names; none where it is elsewhere."""
     parts = urlsplit(repository)
     if parts.scheme == "file":
         return unquote(parts.path)

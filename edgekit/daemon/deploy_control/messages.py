@@ -6,7 +6,7 @@ import msgspec
 
 from edgekit.bundle.manifest import Name, Sha256, Version
 from edgekit.errors import InputError
-from edgekit.messaging.payloads import DeployStatus
+from edgekit.messaging.payloads import DeployDesired, DeployStatus
 
 FORMAT = 1
 """Changes only with a form that an older edgekit misreads."""
@@ -122,6 +122,13 @@ class Shipped(_Said, frozen=True, kw_only=True):
     """Where the bundle was put."""
 
     folder: str
+
+
+class Order(_Said, frozen=True, kw_only=True):
+    """A hint for the daemon, and what the repository shall be tidied to once it has followed it."""
+
+    wish: DeployDesired
+    keep: Parcel | None = None
 
 
 class Refusal(_Said, frozen=True, kw_only=True):

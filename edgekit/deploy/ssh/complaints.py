@@ -29,8 +29,9 @@ def complaint(said: str, *, destination: str) -> EdgekitError:
         found = re.search(pattern, text)
         if found is not None:
             return make(destination, found, text)
-    last = lines[-1] if lines else "ssh gave no reason"
-    return Unavailable(f"{destination}: the connection failed: {last}")
+    if not lines:
+        return Unavailable(f"{destination}: the connection was lost")
+    return Unavailable(f"{destination}: the connection failed: {lines[-1]}")
 
 
 def _changed_key(destination: str, found: re.Match[str], text: str) -> EdgekitError:

@@ -14,6 +14,7 @@ from edgekit.daemon.deploy_control.messages import (
     Arrived,
     BoardReport,
     Offsets,
+    Order,
     Parcel,
     Refusal,
     Shipped,
@@ -23,7 +24,7 @@ from edgekit.daemon.deploy_control.messages import (
 )
 from edgekit.deploy.ssh.board import Board
 from edgekit.errors import BundleError, EdgekitError, InputError, Unavailable
-from edgekit.messaging.payloads import DeployDesired, DeployStatus, encode
+from edgekit.messaging.payloads import DeployDesired, DeployStatus
 
 _MODULE = "edgekit.daemon.deploy_control"
 _CHUNK = 1 << 15
@@ -99,37 +100,39 @@ class Control:
         """Unpacks what was sent as the bundle that settings name; gives its folder."""
         return self._ask("ship", Shipped, encode_line(shipping)).folder
 
-    def hint(self, bundle: str, wish: DeployDesired) -> None:
-        """Has the daemon look into the repository, or go back."""
-        self._tell("hint", encode(wish) + b"\n", "--bundle", bundle)
+    def follow(
+        self, bundle: str, wish: DeployDesired, *, keep: Parcel | None, for_s: float
+    ) -> Iterator[DeployStatus]:
+        """Gives the daemon a hint, and what it says, until it is done or the time is up.
 
-    def withdraw(self, bundle: str, rollout: str) -> None:
-        """Takes a hint away again, if the daemon is not done with it."""
-        self._tell("withdraw", b"", "--bundle", bundle, "--rollout", rollout)
-
-    def follow(self, bundle: str, rollout: str, *, for_s: float) -> Iterator[DeployStatus]:
-        """What the daemon says of a hint, until it is done or the time is up."""
-        more = ("--bundle", bundle, "--rollout", rollout, "--seconds", str(for_s))
+        Args:
+            bundle: the bundle's name.
+            wish: the hint; the same one may be given again.
+            keep: what the board's copy of the repository is tidied to when it is followed.
+            for_s: how long to look.
+        """
+        more = ("--bundle", bundle, "--seconds", str(for_s))
         with self._talk("follow", *more) as process:
+            assert process.stdin is not None
             assert process.stdout is not None
+            with self._explained(process.stdout):
+                process.stdin.write(encode_line(Order(wish=wish, keep=keep)))
+                process.stdin.flush()
             while line := process.stdout.readline():
                 yield self._read(line, DeployStatus)
 
-    def tidy(self, bundle: str, parcel: Parcel) -> None:
-        """Has the copy drop what the parcel does not hold."""
-        self._tell("tidy", encode_line(parcel), "--bundle", bundle)
+    def withdraw(self, bundle: str, rollout: str) -> None:
+        """Takes a hint away again, if the daemon is not done with it."""
+        more = ("--bundle", bundle, "--rollout", rollout)
+        ran = self._board.connection.run(self._command("withdraw", more))
+        if ran.code:
+            raise self._silent(ran.said)
 
     def _ask(self, verb: str, kind: type[T], stdin: bytes = b"") -> T:
         ran = self._board.connection.run(self._command(verb, ()), stdin=stdin)
         if not ran.out:
             raise self._silent(ran.said)
         return self._read(ran.out, kind)
-
-    def _tell(self, verb: str, stdin: bytes, *more: str) -> None:
-        ran = self._board.connection.run(self._command(verb, more), stdin=stdin)
-        if ran.code:
-            self._read(ran.out or b"{}", msgspec.Raw)
-            raise self._silent(ran.said)
 
     def _command(self, verb: str, more: Sequence[str]) -> str:
         layout = self._board.layout

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from edgekit.bundle import Bundle
 from edgekit.daemon.deploy_control.messages import BoardReport, Parcel
 from edgekit.deploy.ssh.board import Board
@@ -102,8 +104,10 @@ def deploy(
     start(board, progress.step)
     follower = Follower(board, control, progress, deadline_s=deadline_s, clock_s=clock_s)
     wish = DeployDesired(version=version, rollout=_rollout())
-    _conclude(board, offer, follower.wait(name, wish))
-    control.tidy(name, parcel)
+    status = follower.wait(name, wish, keep=parcel)
+    if status.phase == "refused":
+        status = _explained(control, status, name)
+    _conclude(board, offer, status)
     total = sum(note.size_bytes for note in parcel.files)
     return Deployed(name, version, before, sent, len(changed), total)
 
@@ -225,6 +229,14 @@ def _conclude(board: Board, offer: Offer, status: DeployStatus) -> None:
         raise Unavailable(f"{board.name}: {label}: failed: {status.reason}{runs}")
     what = "rolled back" if status.phase == "rolled-back" else "refused"
     raise BundleError(f"{board.name}: {label}: {what}: {status.reason}{runs}")
+
+
+def _explained(control: Control, status: DeployStatus, name: str) -> DeployStatus:
+    """Why a trial was given up that a restart had cut in two: the slots remember it."""
+    found = next((each for each in control.describe().bundles if each.name == name), None)
+    if found is None or found.refused != status.version or not found.reason:
+        return status
+    return msgspec.structs.replace(status, phase="rolled-back", reason=found.reason)
 
 
 def _rollout() -> str:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edgekit.daemon.deploy_control.hinting import is_over
+from edgekit.daemon.deploy_control.messages import Parcel
 from edgekit.deploy.ssh.board import Board
 from edgekit.deploy.ssh.control import Control
 from edgekit.errors import EdgekitError, Unavailable
 from edgekit.messaging.payloads import DeployDesired, DeployStatus
 
-_STRETCH_S = 15.0
 _RETRY_S = 2.0
 
 
@@ -34,42 +34,57 @@ class Follower:
         told: Told,
         *,
         deadline_s: float,
+        stretch_s: float = 15.0,
         clock_s: Callable[[], float] = time.monotonic,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            board: logged in to.
+            control: its helper.
+            told: is told how far the board is.
+            deadline_s: how long to wait for the board's verdict.
+            stretch_s: how often to look whether the daemon still runs.
+            clock_s: seconds that never jump.
+            wait: passes so many seconds.
+        """
         self._board = board
         self._control = control
         self._told = told
         self._deadline_s = deadline_s
+        self._stretch_s = stretch_s
         self._clock_s = clock_s
         self._wait = wait
         self._last: DeployStatus | None = None
 
-    def wait(self, name: str, wish: DeployDesired) -> DeployStatus:
+    def wait(self, name: str, wish: DeployDesired, *, keep: Parcel | None = None) -> DeployStatus:
         """Gives the hint, and waits until the daemon is done with it; gives its last word.
+
+        Args:
+            name: the bundle's.
+            wish: the hint.
+            keep: what the board's copy of the repository is tidied to then.
 
         Raises:
             Unavailable: there was none in time.
         """
-        assert wish.rollout is not None
         try:
-            self._control.hint(name, wish)
-            return self._follow(name, wish)
+            return self._follow(name, wish, keep)
         except KeyboardInterrupt:
             self._told.step(self._let_go(name, wish))
             raise
 
-    def _follow(self, name: str, wish: DeployDesired) -> DeployStatus:
-        rollout = wish.rollout or ""
+    def _follow(self, name: str, wish: DeployDesired, keep: Parcel | None) -> DeployStatus:
         deadline = self._clock_s() + self._deadline_s
         is_lost = False
         while (left := deadline - self._clock_s()) > 0:
             try:
-                stretch_s = min(_STRETCH_S, left)
-                for status in self._control.follow(name, rollout, for_s=stretch_s):
+                stretch_s = min(self._stretch_s, left)
+                for status in self._control.follow(name, wish, keep=keep, for_s=stretch_s):
                     is_lost = False
                     self._pass_on(status, wish)
-                    if is_over(status, rollout):
+                    if is_over(status, wish):
                         return status
                 start(self._board, self._told.step)
             except Unavailable as error:
