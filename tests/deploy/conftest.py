@@ -8,13 +8,14 @@ import pytest
 
 from edgekit.bundle import Bundle
 from tests.deploy.ssh_board import SshBoard
-from tests.deploy.sshd import Sshd, sshd
+from tests.deploy.sshd import Sshd, need_sshd, sshd
 from tools.crash_points.making import tiny_bundle
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """A server that runs as long as the tests do."""
+    need_sshd()
     with sshd(tmp_path_factory.mktemp("sshd")) as running:
         yield running
 

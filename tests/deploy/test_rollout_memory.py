@@ -183,7 +183,7 @@ def test_a_summary_counts_each_board_once_and_reads_well() -> None:
     console.print(drawing(found))
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
-    for part in ("stopped: why", "wave 2 of 2: up to 8 boards", "not begun      1", "trial"):
+    for part in ("stopped: why", "wave 2 of 2: up to 8 of 8 boards", "not begun      1", "trial"):
         assert part in shown
     assert bar(0, 8) == ""
     assert len(bar(1, 8000)) == 1

@@ -327,7 +327,7 @@ def forgotten(world: World) -> World:
     return World(world.plan, standing, dict(world.boards), world.now_s, list(world.begun))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(_plans, st.lists(_events, max_size=40), st.integers(0, 40))
 def test_whatever_happens_the_rules_hold(plan: RolloutPlan, events: list[object], cut: int) -> None:
     world = World(plan)
@@ -353,7 +353,7 @@ def test_whatever_happens_the_rules_hold(plan: RolloutPlan, events: list[object]
         assert decide(plan, world.standing, world.boards, world.now_s) == [], "is not at rest"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(_plans, st.lists(_events, max_size=30))
 def test_another_workstation_decides_the_same_from_what_is_on_the_wire(
     plan: RolloutPlan, events: list[object]
@@ -372,7 +372,7 @@ def test_another_workstation_decides_the_same_from_what_is_on_the_wire(
         world.settle()
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(_plans, st.data())
 def test_every_rollout_comes_to_an_end_once_a_board_is_there(
     plan: RolloutPlan, data: st.DataObject
