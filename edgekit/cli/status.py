@@ -26,7 +26,7 @@ def status(board: str, as_json: bool, **where: Any) -> None:
 
     with connected(board, **where) as found:
         if found.facts.edgekit is None:
-            raise InputError(f"{board}: has no edgekit in {found.layout.venv}")
+            raise InputError(f"{board}: has no edgekit in {found.layout.home}")
         report = Control(found).describe()
         is_active = found.succeeds(found.service.is_active())
     if as_json:

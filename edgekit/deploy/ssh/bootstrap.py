@@ -86,6 +86,7 @@ def set_up(board: Board, settings: Mapping[str, bytes], *, replace_units: bool) 
         state = quote(layout.state)
         board.do(
             "systemd-sysusers edgekit.conf && systemctl daemon-reload && "
+            "systemctl enable --quiet edgekit-boot-check.service && "
             f"install -d -o edgekit -g edgekit -m 750 {state}",
             what="set up the user edgekit",
         )
@@ -146,19 +147,20 @@ def _install_script(
     The connection's end is noticed at standard input. Work runs in the background, since a shell
     follows a signal only between commands, or while it waits.
     """
-    venv, marker = quote(layout.venv), quote(layout.marker)
+    home, marker = quote(layout.home), quote(layout.marker)
+    python_there = f"{layout.venv}/bin/python"
     see = ["--system-site-packages"] if system_packages else []
     make = " ".join(map(quote, [python, "-I", "-m", "venv", *see, layout.venv]))
-    pip = [layout.python, "-I", "-m", "pip", "install", "--quiet", "--no-input"]
+    pip = [python_there, "-I", "-m", "pip", "install", "--quiet", "--no-input"]
     pip += ["--disable-pip-version-check", "--no-cache-dir", *packages]
-    check = [layout.python, "-I", "-c", "import edgekit.daemon.deploy_control.__main__"]
+    check = [python_there, "-I", "-c", "import edgekit.daemon.deploy_control.__main__"]
     return (
         "set -e; umask 022; job=; watcher=\n"
-        f"[ ! -e {marker} ] || rm -rf {venv}\n"
-        f"mkdir -p {venv}; : >{marker}\n"
+        f"[ ! -e {marker} ] || rm -rf {home}\n"
+        f"mkdir -p {home}; : >{marker}\n"
         "over() { trap '' EXIT HUP INT TERM; "
         'for p in $job $watcher; do kill "$p" 2>/dev/null || :; done; '
-        f"[ ! -e {marker} ] || rm -rf {venv}; }}\n"
+        f"[ ! -e {marker} ] || rm -rf {home}; }}\n"
         "trap over EXIT; trap 'exit 130' HUP INT TERM\n"
         "exec 3<&0\n"
         "(cat <&3 >/dev/null 2>&1; kill -TERM $$) >/dev/null 2>&1 & watcher=$!\n"
@@ -166,8 +168,21 @@ def _install_script(
         f"go {make}\n"
         f"go {' '.join(map(quote, pip))}\n"
         f"go {' '.join(map(quote, check))}\n"
+        f"{_links(layout)}"
         f"rm -rf {quote(layout.wheels)}; sync; rm -f {marker}; sync\n"
         f"echo {quote(_DONE)}\n"
+    )
+
+
+def _links(layout: Layout) -> str:
+    """Makes the first of two slots for code the one that runs: docs/power_cuts.md has the rest."""
+    if layout.service != "systemd":
+        return ""
+    find = "import edgekit.daemon.boot_check as it; print(it.__file__)"
+    return (
+        f"cd {quote(layout.prefix)}\n"
+        f'cp "$({quote(layout.venv)}/bin/python -I -c {quote(find)})" boot_check.py\n'
+        "chmod 644 boot_check.py; ln -sfn slots/a current; ln -sfn current/bin bin\n"
     )
 
 

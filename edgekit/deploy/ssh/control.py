@@ -136,9 +136,9 @@ class Control:
 
     def _command(self, verb: str, more: Sequence[str]) -> str:
         layout = self._board.layout
-        words = [layout.python, "-I", "-m", _MODULE, verb, "--config", layout.config]
+        words = ["-I", "-m", _MODULE, verb, "--config", layout.config]
         words += ["--state", layout.state, *more]
-        return self._board.rightful("exec " + " ".join(map(quote, words)))
+        return self._board.rightful(f"exec {layout.python} {' '.join(map(quote, words))}")
 
     @contextmanager
     def _talk(self, verb: str, *more: str) -> Iterator["subprocess.Popen[bytes]"]:

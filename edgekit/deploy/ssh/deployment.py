@@ -168,13 +168,13 @@ def _ready(
     if is_new:
         if installation is None:
             raise InputError(
-                f"{board.name}: has no edgekit in {board.layout.venv}; --bootstrap installs it"
+                f"{board.name}: has no edgekit in {board.layout.home}; --bootstrap installs it"
             )
         if installation.settings is not None:
             settings_files(installation.settings, board.layout)  # a mistake there shows at once
-        progress.step(f"installing edgekit into {board.layout.venv}")
+        progress.step(f"installing edgekit into {board.layout.home}")
         board = install(board, installation, sending=progress.sending)
-    progress.step(f"edgekit {board.facts.edgekit} in {board.layout.venv}")
+    progress.step(f"edgekit {board.facts.edgekit} in {board.layout.home}")
     report = Control(board).describe()
     if installation is not None and (is_new or not report.has_settings):
         given: dict[str, bytes] = {}

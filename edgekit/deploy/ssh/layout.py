@@ -18,8 +18,10 @@ class Layout:
 
     Attributes:
         service: what runs the daemon.
-        prefix: what an uninstall removes: with systemd the Python environment, else all.
-        venv: the Python environment.
+        prefix: where all code lies, and without systemd all else too.
+        home: what holds the code and nothing else.
+        venv: the Python environment that a new installation makes.
+        bin: where its commands are found: with systemd a link, since code has two slots.
         config: the settings.
         state: the state directory.
         wheels: where wheels to install from are put meanwhile.
@@ -27,25 +29,31 @@ class Layout:
 
     service: ServiceKind
     prefix: str
+    home: str
     venv: str
+    bin: str
     config: str
     state: str
     wheels: str
 
     @property
     def python(self) -> str:
-        """The interpreter that has edgekit."""
-        return f"{self.venv}/bin/python"
+        """The interpreter that has edgekit, as a word for a shell.
+
+        An interpreter knows its environment by the path it is called by, so that links have to be
+        followed before.
+        """
+        return f'"$(readlink -f {quote(self.bin)})/python"'
 
     @property
     def daemon(self) -> str:
         """The daemon's command."""
-        return f"{self.venv}/bin/edgekitd"
+        return f"{self.bin}/edgekitd"
 
     @property
     def marker(self) -> str:
         """A file that is there while an installation is not complete."""
-        return f"{self.venv}/.edgekit-incomplete"
+        return f"{self.home}/.edgekit-incomplete"
 
     @property
     def needs_root(self) -> bool:
@@ -73,7 +81,9 @@ def layout_of(service: ServiceKind = "systemd", prefix: str | None = None) -> La
         return Layout(
             service=service,
             prefix=prefix,
-            venv=prefix,
+            home=prefix,
+            venv=f"{prefix}/slots/a",
+            bin=f"{prefix}/bin",
             config="/etc/edgekit/edgekit.toml",
             state="/var/lib/edgekit",
             wheels="/var/cache/edgekit/wheels",
@@ -81,7 +91,9 @@ def layout_of(service: ServiceKind = "systemd", prefix: str | None = None) -> La
     return Layout(
         service=service,
         prefix=prefix,
+        home=f"{prefix}/venv",
         venv=f"{prefix}/venv",
+        bin=f"{prefix}/venv/bin",
         config=f"{prefix}/etc/edgekit.toml",
         state=f"{prefix}/state",
         wheels=f"{prefix}/wheels",

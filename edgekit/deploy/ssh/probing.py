@@ -69,7 +69,7 @@ class Facts:
 
 def probe_script(layout: Layout) -> str:
     """The script; prints a fact a line."""
-    venv, python, marker = quote(layout.venv), quote(layout.python), quote(layout.marker)
+    home, python, marker = quote(layout.home), layout.python, quote(layout.marker)
     version = "import importlib.metadata as m; print(m.version('edgekit'))"
     return (
         'echo "uid $(id -u)"\n'
@@ -81,9 +81,9 @@ def probe_script(layout: Layout) -> str:
         f'echo "python $p $($p -I -c {quote(_ASK_PYTHON)} 2>/dev/null)"; done\n'
         f"if [ -x {python} ] && [ ! -e {marker} ]; then "
         f'echo "edgekit $({python} -I -c {quote(version)} 2>/dev/null)"; fi\n'
-        f"if [ ! -e {marker} ] && [ -d {venv} ] && "
-        f'[ -n "$(ls -A {venv} 2>/dev/null)" ]; then echo taken; fi\n'
-        f'd={venv}; while [ ! -d "$d" ]; do d=$(dirname "$d"); done\n'
+        f"if [ ! -e {marker} ] && [ -d {home} ] && "
+        f'[ -n "$(ls -A {home} 2>/dev/null)" ]; then echo taken; fi\n'
+        f'd={home}; while [ ! -d "$d" ]; do d=$(dirname "$d"); done\n'
         'echo "free $(df -Pk "$d" | awk \'NR==2 {print $4}\')"\n'
     )
 
@@ -147,7 +147,7 @@ def check_installable(facts: Facts, layout: Layout, *, destination: str) -> Pyth
 def _obstacles(facts: Facts, layout: Layout) -> Iterator[str]:
     if facts.is_taken:
         yield (
-            f"{layout.venv} holds something that is not edgekit's; choose another --prefix, or "
+            f"{layout.home} holds something that is not edgekit's; choose another --prefix, or "
             "remove it"
         )
     if facts.machine not in MACHINES:

@@ -12,9 +12,9 @@ def what_goes(layout: Layout, *, purge: bool) -> list[str]:
     """The files and folders that an uninstall removes: pure."""
     if layout.service == "process":
         rest = [f"{layout.prefix}/etc", layout.state] if purge else []
-        return [layout.venv, layout.wheels, f"{layout.prefix}/run", *rest]
+        return [layout.home, layout.wheels, f"{layout.prefix}/run", *rest]
     rest = ["/etc/edgekit", layout.state] if purge else []
-    return [layout.venv, layout.wheels, *all_places(), *rest]
+    return [layout.home, layout.wheels, *all_places(), *rest]
 
 
 def uninstall(board: Board, *, purge: bool) -> list[str]:
@@ -32,7 +32,7 @@ def uninstall(board: Board, *, purge: bool) -> list[str]:
         f"[ -e {quote(path)} ]" for path in (layout.daemon, layout.marker, layout.config)
     )
     if not board.succeeds(there):
-        raise InputError(f"{board.name}: there is no edgekit in {layout.venv}")
+        raise InputError(f"{board.name}: there is no edgekit in {layout.home}")
     gone = what_goes(layout, purge=purge)
     board.do(_script(layout, gone, purge=purge), what="uninstall edgekit")
     return gone

@@ -1,6 +1,7 @@
 """The unit files and their like, as a board gets them: in the wheel, or in the source tree."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,13 +9,7 @@ from edgekit.deploy.ssh.layout import Layout
 from edgekit.errors import InputError
 
 _UNITS = "/etc/systemd/system"
-_PLACES = {
-    "edgekitd.service": f"{_UNITS}/edgekitd.service",
-    "edgekit-reboot.service": f"{_UNITS}/edgekit-reboot.service",
-    "sysusers.d/edgekit.conf": "/usr/lib/sysusers.d/edgekit.conf",
-    "tmpfiles.d/edgekit.conf": "/usr/lib/tmpfiles.d/edgekit.conf",
-}
-_BACKOFF = {"drop-ins/backoff.conf": f"{_UNITS}/edgekitd.service.d/backoff.conf"}
+_BACKOFF = "drop-ins/backoff.conf"
 _BACKOFF_SINCE = 254
 
 
@@ -22,34 +17,38 @@ def system_files(layout: Layout, *, systemd: int) -> Mapping[str, bytes]:
     """What to write where on a board.
 
     Args:
-        layout: where the environment lies.
+        layout: where the code lies.
         systemd: the version of the board's.
 
     Raises:
         InputError: this edgekit was built without its unit files.
     """
-    places = _PLACES | (_BACKOFF if systemd >= _BACKOFF_SINCE else {})
-    found: dict[str, bytes] = {}
-    for name, place in places.items():
-        data = _read(name)
-        found[place] = data.replace(b"/opt/edgekit/", layout.venv.encode() + b"/")
-    return found
+    prefix = layout.prefix.encode()
+    return {
+        place: re.sub(rb"/opt/edgekit(?=[/\s])", prefix, path.read_bytes())
+        for path, place in _places()
+        if systemd >= _BACKOFF_SINCE or not place.endswith("/backoff.conf")
+    }
 
 
 def all_places() -> list[str]:
     """Every file that an installation may have written."""
-    return [*_PLACES.values(), *_BACKOFF.values()]
+    return [place for _, place in _places()]
 
 
-def _read(name: str) -> bytes:
-    package = files("edgekit")
-    try:
-        return package.joinpath("systemd", *name.split("/")).read_bytes()
-    except FileNotFoundError:
-        pass
-    try:
-        return (Path(str(package)).parent / "systemd" / name).read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"systemd/{name}: is not in this edgekit; install it from its wheel"
-        ) from error
+def _places() -> Iterator[tuple[Path, str]]:
+    folder = _folder()
+    for path in sorted(folder.glob("*.service")):
+        yield path, f"{_UNITS}/{path.name}"
+    for kind in ("sysusers.d", "tmpfiles.d"):
+        for path in sorted((folder / kind).glob("*.conf")):
+            yield path, f"/usr/lib/{kind}/{path.name}"
+    yield folder / _BACKOFF, f"{_UNITS}/edgekitd.service.d/backoff.conf"
+
+
+def _folder() -> Path:
+    package = Path(str(files("edgekit")))
+    for folder in (package / "systemd", package.parent / "systemd"):
+        if (folder / "edgekitd.service").is_file():
+            return folder
+    raise InputError("this edgekit has no unit files with it; install it from its wheel")
