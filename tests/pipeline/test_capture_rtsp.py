@@ -17,8 +17,8 @@ from tests.rtsp_server import RtspServer
 RULE = PictureRule(height=24, width=32)
 
 
-def source_of(url: str, **more: object) -> CaptureSource:
-    settings = RtspSettings(url=url, read_timeout_s=1.0, stall_s=5.0, **more)  # type: ignore[arg-type]
+def source_of(url: str, *, read_timeout_s: float = 20.0, **more: object) -> CaptureSource:
+    settings = RtspSettings(url=url, read_timeout_s=read_timeout_s, stall_s=30.0, **more)  # type: ignore[arg-type]
     return CaptureSource(settings, rule=RULE)
 
 
@@ -34,12 +34,12 @@ def take(source: CaptureSource, count: int) -> list[float]:
 
 def test_a_stream_breaks_when_its_server_freezes_and_comes_back_with_it() -> None:
     with RtspServer() as server:
-        source = source_of(server.url)
+        source = source_of(server.url, read_timeout_s=2.0)
         with source:
             means = take(source, 5)
             assert len(set(means)) > 1, "the picture moves"
             server.freeze()
-            with pytest.raises(Unavailable, match="gave nothing for 1 s"):
+            with pytest.raises(Unavailable, match="gave nothing for 2 s"):
                 take(source, 100)
         server.kill()
         with source, pytest.raises(Unavailable, match="refused"):
