@@ -4,8 +4,8 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,7 @@ from edgekit.daemon.running import Running
 from edgekit.daemon.standing import status_of
 from edgekit.daemon.state import state_folder
 from edgekit.daemon.surroundings import Surroundings
+from edgekit.daemon.wake import Wake
 from edgekit.errors import ConfigError, EdgekitError, Stuck
 from edgekit.messaging.link import MqttLink
 from edgekit.messaging.outbox import Outbox
@@ -39,6 +40,7 @@ from edgekit.runtime.session import Session
 
 _log = logging.getLogger(__name__)
 _DRAIN_S = 5.0
+_LOAD_S = 120.0
 _CLOSE_S = 0.7
 _JOIN_S = 1.2
 _COOL_EVERY_S = 5.0
@@ -48,10 +50,17 @@ _HINTS_EVERY_S = 2.0
 _CODE_EVERY_S = 5.0
 
 
+class ToldToStop(EdgekitError):
+    """`stop` was called while models were being loaded."""
+
+
 class App:
     """The daemon. `startup`, then `run`, then `shutdown`.
 
     `stop` ends `run` from anywhere; `reload` makes it read its settings again.
+
+    Attributes:
+        wake: wakes `run`.
     """
 
     def __init__(self, config: Path, *, notify: Notifier | None = None) -> None:
@@ -67,7 +76,8 @@ class App:
         self._resources = ExitStack()
         self._surroundings = Surroundings()
         self._chores = Chores()
-        self._wake = threading.Event()
+        self.wake = Wake()
+        self._resources.callback(self.wake.close)
         self._reloading = threading.Lock()
         self._is_stopping = False
         self._must_reload = False
@@ -80,6 +90,7 @@ class App:
         """Loads every bundle, tests each against its golden vectors, and starts to connect.
 
         Raises:
+            ToldToStop: `stop` was called meanwhile.
             EdgekitError: something in the settings or a bundle cannot be used.
         """
         settings = load_settings(self._config)
@@ -95,7 +106,7 @@ class App:
             link=self._link,
             state=state,
             listener=self._hear,
-            changed=self._wake.set,
+            changed=self.wake.set,
             logs=records.logs,
         )
         self._workshop = workshop
@@ -105,7 +116,7 @@ class App:
             self._resolved(settings),
             workshop,
             witnesses=records.witnesses,
-            progress=self._notify.status,
+            progress=self._loading,
         )
         self._metrics = MetricsReader(
             boot=self._boot,
@@ -155,8 +166,7 @@ class App:
         while not self._is_stopping and not self._is_over():
             wait_s = self._chores.do_due()
             conclusion_s = self._in_force.tick()
-            self._wake.wait(wait_s if conclusion_s is None else min(wait_s, conclusion_s))
-            self._wake.clear()
+            self.wake.wait(wait_s if conclusion_s is None else min(wait_s, conclusion_s))
             if self._must_reload:
                 self._must_reload = False
                 self._follow_signal()
@@ -166,12 +176,12 @@ class App:
     def stop(self) -> None:
         """Ends `run` soon. May be called from a signal handler."""
         self._is_stopping = True
-        self._wake.set()
+        self.wake.set()
 
     def reload(self) -> None:
         """Follows changed settings soon. May be called from a signal handler."""
         self._must_reload = True
-        self._wake.set()
+        self.wake.set()
 
     def shutdown(self) -> int:
         """Stops what still runs, says goodbye to the broker, and sums up.
@@ -238,11 +248,16 @@ class App:
         Raises:
             Stuck: a driver cannot be killed.
         """
-        supervised = self._in_force.supervised
-        for pipeline in supervised:
-            if isinstance(failure := pipeline.runner.failure, Stuck):
-                raise failure
-        return all(pipeline.is_over for pipeline in supervised)
+        if not self._reloading.acquire(blocking=False):
+            return False  # what has ended is about to be replaced
+        try:
+            supervised = self._in_force.supervised
+            for pipeline in supervised:
+                if isinstance(failure := pipeline.runner.failure, Stuck):
+                    raise failure
+            return all(pipeline.is_over for pipeline in supervised)
+        finally:
+            self._reloading.release()
 
     def _follow_signal(self) -> None:
         self._notify.reloading()
@@ -255,7 +270,7 @@ class App:
 
     def _reload(self) -> str:
         """Follows the settings' file; from the main thread, or a command's."""
-        with self._reloading:
+        with self._changing():
             settings = load_settings(self._config)
             check_surroundings(settings, source=str(self._config))
             told = self._in_force.reload(self._resolved(settings))
@@ -265,8 +280,28 @@ class App:
             self._remote.apply_again()
             self._tell_status()
         _log.info("reloaded: %s", told)
-        self._wake.set()
         return told
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One change of what runs at a time; then `run` looks again whether all is over."""
+        try:
+            with self._reloading:
+                yield
+        finally:
+            self.wake.set()
+
+    def _loading(self, line: str) -> None:
+        """Is told before each model: loading may take long, and is not to outlast a wish to stop.
+
+        Raises:
+            ToldToStop: there is such a wish.
+        """
+        if self._is_stopping:
+            raise ToldToStop("told to stop")
+        self._notify.status(line)
+        self._notify.extend_timeout(_LOAD_S)
+        self._notify.watchdog()
 
     def _open_updates(self, settings: Settings, state: Path | None) -> Deployments | None:
         if settings.updates is None:
@@ -301,12 +336,11 @@ class App:
 
     def take_over(self) -> None:
         """Has pipelines follow the bundles that are current now, without losing a sample."""
-        with self._reloading:
+        with self._changing():
             told = self._in_force.reload(self._resolved(self._settings))
             self._remote.apply_again()
             self._tell_status()
         _log.info("updated: %s", told)
-        self._wake.set()
 
     def temperature_c(self) -> float | None:
         """How hot the board was at the last look."""
@@ -320,7 +354,7 @@ class App:
 
     def _set_metrics_interval(self, seconds: float | None) -> None:
         self._chores.set_interval("metrics", seconds or self._in_force.settings.metrics_interval_s)
-        self._wake.set()
+        self.wake.set()
 
     def _cool(self) -> None:
         self._cooling.look(pipeline.rates for pipeline in self._in_force.pipelines.values())

@@ -3,8 +3,9 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from edgekit.daemon.numbering import Numbering
 from edgekit.pipeline.fusion import Fusion
 from edgekit.pipeline.parts import Event, Firing, Inference, Sink
 from edgekit.pipeline.rules import RuleBook
@@ -31,11 +32,13 @@ class Hub:
         rules: RuleBook | None = None,
         rule_sinks: Mapping[str, Sequence[Sink]] | None = None,
         *,
+        numbering: Numbering | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._fused = fused
         self._rules = rules
         self._rule_sinks = rule_sinks or {}
+        self._numbering = numbering or Numbering()
         self._clock_s = clock_s
         self._lock = threading.Lock()
 
@@ -69,6 +72,8 @@ class Hub:
         return max(0.0, min(times) - self._clock_s()) if times else None
 
     def _tell_fused(self, fused: Fused, concluded: Inference) -> None:
+        number = self._numbering.next("fusion", concluded.pipeline)
+        concluded = replace(concluded, sequence=number)
         _tell(concluded, fused.sinks)
         self._conclude(concluded)
 
@@ -78,7 +83,8 @@ class Hub:
 
     def _tell_firings(self, firings: Sequence[Firing]) -> None:
         for firing in firings:
-            _tell(firing, self._rule_sinks.get(firing.rule, ()))
+            number = self._numbering.next("rule", firing.rule)
+            _tell(replace(firing, sequence=number), self._rule_sinks.get(firing.rule, ()))
 
 
 def _tell(event: Event, sinks: Sequence[Sink]) -> None:

@@ -25,17 +25,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(config: Path) -> int:
-    from edgekit.daemon.app import App
+    from edgekit.daemon.app import App, ToldToStop
     from edgekit.daemon.notify import notifier
 
     app = App(config, notify=notifier())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: app.stop())
     signal.signal(signal.SIGHUP, lambda *_: app.reload())
+    signal.set_wakeup_fd(app.wake.fileno(), warn_on_full_buffer=False)
     try:
         app.startup()
         app.run()
+    except ToldToStop:
+        pass  # which is no failure
     finally:
+        signal.set_wakeup_fd(-1)
         code = app.shutdown()
     return code
 

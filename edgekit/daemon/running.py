@@ -49,7 +49,7 @@ class Running:
             settings: the daemon's.
             workshop: makes the pipelines.
             witnesses: who hears of every rule that fires.
-            progress: is told what is being loaded.
+            progress: is told what is about to be loaded; what it raises ends the loading.
 
         Raises:
             EdgekitError: something in the settings or a bundle cannot be used.
@@ -57,10 +57,10 @@ class Running:
         self._settings = settings
         self._workshop = workshop
         self._witnesses = witnesses
+        self._progress = progress
         self._pipelines: dict[str, Pipeline] = {}
         with ExitStack() as undo:
             for name, table in settings.pipelines.items():
-                progress(f"loading {table.bundle.name} for {name}")
                 pipeline = workshop.make(name, table, self._load(settings, name))
                 undo.callback(pipeline.close, 0.0)
                 self._pipelines[name] = pipeline
@@ -135,22 +135,34 @@ class Running:
             name: loaded[name].session if name in loaded else self.sessions[name]
             for name in settings.pipelines
         }
-        conclusions = self._conclude(settings, sessions)
-        self._follow(plan, settings, loaded)
+        with ExitStack() as undo:
+            made = {}
+            for name in (*plan.start, *plan.replace):
+                made[name] = self._workshop.make(name, settings.pipelines[name], loaded[name])
+                undo.callback(made[name].close, 0.0)
+            conclusions = self._conclude(settings, sessions)
+            undo.pop_all()
+        self._follow(plan, settings, loaded, made)
         before, self._conclusions = self._conclusions, conclusions
         before.resources.close()
         self._settings = settings
         return _told(plan)
 
-    def _follow(self, plan: ReloadPlan, settings: Settings, loaded: Mapping[str, Loaded]) -> None:
+    def _follow(
+        self,
+        plan: ReloadPlan,
+        settings: Settings,
+        loaded: Mapping[str, Loaded],
+        made: Mapping[str, Pipeline],
+    ) -> None:
         pipelines = {name: self._pipelines[name] for name in (*plan.keep, *plan.swap)}
         for name in plan.swap:
             pipelines[name].supervised.runner.swap(loaded[name].session)
         for name in (*plan.stop, *plan.replace):  # first, since a camera is for one alone
             self._pipelines[name].close(_JOIN_S)
-        for name in (*plan.start, *plan.replace):
-            pipelines[name] = self._workshop.make(name, settings.pipelines[name], loaded[name])
-            pipelines[name].supervised.start()
+        for name, pipeline in made.items():
+            pipelines[name] = pipeline
+            pipeline.supervised.start()
         self._pipelines = {name: pipelines[name] for name in settings.pipelines}
 
     def _with_misfits_replaced(self, plan: ReloadPlan, loaded: Mapping[str, Loaded]) -> ReloadPlan:
@@ -163,7 +175,9 @@ class Running:
         return plan.with_replaced(misfits)
 
     def _load(self, settings: Settings, name: str) -> Loaded:
-        loaded = self._workshop.load(settings.pipelines[name], of=len(settings.pipelines))
+        table = settings.pipelines[name]
+        self._progress(f"loading {table.bundle.name} for {name}")
+        loaded = self._workshop.load(table, of=len(settings.pipelines))
         if loaded.choice is not None:
             _log.info("pipeline %s: %s", name, loaded.choice.line())
         return loaded

@@ -22,7 +22,7 @@ Witness = Callable[[Sample, Prediction, Timing], None]
 
 @dataclass
 class Counts:
-    """What a pipeline has done since it was made.
+    """What a pipeline has done since it, or the one of its name that it stands in for, was made.
 
     Attributes:
         taken: samples that the source gave.
@@ -92,6 +92,7 @@ class PipelineRunner:
         stages: Stages | None = None,
         policy: Policy = "every",
         listener: Callable[[Inference], None] | None = None,
+        counts: Counts | None = None,
     ) -> None:
         """Joins the parts; nothing runs yet.
 
@@ -104,11 +105,12 @@ class PipelineRunner:
             stages: what stands between.
             policy: what happens to samples that come faster than the work goes.
             listener: hears every prediction that the stages pass on, gated or not.
+            counts: to go on from, where it stands in for a pipeline of that name before it.
         """
         self.name = name
         self.source = source
         self.stages = stages or Stages()
-        self.counts = Counts()
+        self.counts = counts or Counts()
         self.failure: EdgekitError | None = None
         self.witness: Witness | None = None
         self._session = session

@@ -48,7 +48,7 @@ def make_hub(
         for name, table in settings.fusion.items()
     ]
     if not settings.rules:
-        return Hub(fused)
+        return Hub(fused, numbering=workshop.numbering)
     from edgekit.pipeline.rules import RuleBook
 
     known, _ = readables_of(readables, settings.fusion)
@@ -62,4 +62,4 @@ def make_hub(
         name: [*workshop.open_sinks(table.sinks, resources), *witnesses]
         for name, table in settings.rules.items()
     }
-    return Hub(fused, book, sinks)
+    return Hub(fused, book, sinks, numbering=workshop.numbering)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.config.schema import PipelineSettings
@@ -12,6 +12,7 @@ from edgekit.config.sinks import Sink as SinkSettings
 from edgekit.config.sources import comes_back, policy_of
 from edgekit.daemon.assembly.sources import make_source
 from edgekit.daemon.assembly.stages import Knobs, make_stages
+from edgekit.daemon.numbering import Numbering
 from edgekit.daemon.rates import Paced, RateControl
 from edgekit.daemon.supervision import Supervised
 from edgekit.messaging.link import MqttLink
@@ -73,6 +74,7 @@ class Workshop:
         listener: hears every prediction.
         changed: is called when a pipeline changes its state.
         logs: takes every event besides a pipeline's own sinks.
+        numbering: goes on through reloads.
     """
 
     boot: str
@@ -82,6 +84,7 @@ class Workshop:
     listener: Callable[[Inference], None]
     changed: Callable[[], None]
     logs: Sequence[Sink] = ()
+    numbering: Numbering = field(default_factory=Numbering)
 
     def load(self, settings: PipelineSettings, *, of: int) -> Loaded:
         """Opens a pipeline's bundle, which has then passed its golden self-test.
@@ -123,6 +126,7 @@ class Workshop:
                 stages=stages,
                 policy=policy_of(settings.source),
                 listener=self.listener,
+                counts=self.numbering.counts(name),
             )
             again = comes_back(settings.source)
             supervised = Supervised(runner, again=again, changed=self.changed)

@@ -36,7 +36,7 @@ class JsonlSink:
         self._file.close()
 
     def send(self, event: Event) -> bool:
-        """Appends an event; `False` when the file does not take it."""
+        """Appends an event; `False` when the file does not take it, or is closed already."""
         line = encode(message_of(event)) + b"\n"
         try:
             written = self._file.write(line)
@@ -44,6 +44,8 @@ class JsonlSink:
             if not self._has_complained:
                 _log.error("%s: cannot be written: %s", self._path, error.strerror)
             self._has_complained = True
+            return False
+        except ValueError:  # closed: a reload took the sink from a thread that still had it
             return False
         self._has_complained = False
         return written == len(line)
