@@ -5,9 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.broker import need_broker, new_broker
 from tools.private_broker import PrivateBroker
+
+settings.register_profile("edgekit", deadline=None)  # a busy machine is no mistake
+settings.load_profile("edgekit")
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
