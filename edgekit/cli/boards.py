@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from edgekit.messaging.payloads import DeployStatus
 
 _PATH = click.Path(path_type=Path)
-_WORTH_A_LINE_BYTES = 1_000_000
+_WORTH_A_LINE_BYTES = 5_000_000
 
 
 def board_options(command: Callable[..., Any]) -> Callable[..., Any]:

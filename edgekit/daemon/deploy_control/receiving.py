@@ -108,7 +108,8 @@ def _need_room(folder: Path, missing_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if missing_bytes and missing_bytes + _MARGIN_BYTES > free:
         raise InputError(
-            f"{folder}: the board's disk is full: the update needs {missing_bytes / 1e6:.1f} MB, "
+            f"{folder}: the board's disk is full: the update needs "
+            f"{(missing_bytes + _MARGIN_BYTES) / 1e6:.1f} MB with some to spare, "
             f"{free / 1e6:.1f} MB are free; nothing was changed; free some space and try again"
         )
 

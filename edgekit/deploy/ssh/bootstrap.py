@@ -92,8 +92,13 @@ def set_up(board: Board, settings: Mapping[str, bytes], *, replace_units: bool) 
         )
     for name, data in settings.items():
         board.put(f"{folder}/{name}", data, mode=0o640, replace=False)
-    own = "systemd-tmpfiles --create edgekit.conf" if layout.service == "systemd" else ":"
-    board.do(f"mkdir -p {quote(layout.state)} && {own}", what="set up its folders")
+    own = "systemd-tmpfiles --create edgekit.conf"
+    for name in settings:
+        own += f" && chgrp edgekit {quote(f'{folder}/{name}')}"
+    board.do(
+        own if layout.service == "systemd" else f"mkdir -p {quote(layout.state)}",
+        what="set up its folders",
+    )
 
 
 def settings_files(given: Path | None, layout: Layout) -> dict[str, bytes]:

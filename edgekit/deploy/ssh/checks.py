@@ -38,7 +38,8 @@ def check_bundle(report: BoardReport, bundle: Bundle, *, destination: str) -> No
     """Refuses what the board would refuse.
 
     Raises:
-        InputError: no pipeline runs it, or the version is lower than the installed one.
+        InputError: no pipeline runs it, the version is lower than the installed one, or an operator
+            left it by a rollback.
         BundleError: the engine is missing there, or the board rolled this version back before.
     """
     name, version = bundle.manifest.name, bundle.manifest.version
@@ -62,6 +63,11 @@ def check_bundle(report: BoardReport, bundle: Bundle, *, destination: str) -> No
         raise InputError(
             f"{destination}: {name} {version} is lower than the installed {found.installed}; "
             "a board goes back only to what it committed before, with `edgekit rollback`"
+        )
+    if found.refused == version and found.back == version:
+        raise InputError(
+            f"{destination}: {name} {version} was rolled back on this board before "
+            f"({found.reason}); `edgekit rollback` returns to it"
         )
     if found.refused == version:
         raise BundleError(

@@ -40,6 +40,8 @@ def uninstall(board: Board, *, purge: bool) -> list[str]:
 
 def _script(layout: Layout, gone: list[str], *, purge: bool) -> str:
     steps = [f"({Service(layout).stop()}) 2>/dev/null || :"]
+    if layout.service == "systemd":
+        steps.append("systemctl disable --quiet edgekit-boot-check.service 2>/dev/null || :")
     steps.append(f"rm -rf {' '.join(map(quote, gone))}")
     if layout.service == "systemd":
         steps.append("rmdir /etc/systemd/system/edgekitd.service.d 2>/dev/null || :")
