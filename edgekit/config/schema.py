@@ -11,7 +11,7 @@ from edgekit.config.durability import DecisionsTable, OutboxTable
 from edgekit.config.engines import EngineSettings
 from edgekit.config.rules import FactName, FactTable, FusionTable, RuleTable
 from edgekit.config.sinks import MqttSink, Sink
-from edgekit.config.sources import MqttRowSource, Source
+from edgekit.config.sources import MqttRowSource, Source, StdinSource
 from edgekit.config.stages import Stage
 from edgekit.config.surroundings import (
     CommandsTable,
@@ -64,6 +64,11 @@ class Settings(Table, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for mistake in self._without_broker() if self.mqtt is None else ():
             raise ValueError(f"{mistake}, but there is no [mqtt]")
+        readers = [
+            name for name, table in self.pipelines.items() if isinstance(table.source, StdinSource)
+        ]
+        if len(readers) > 1:
+            raise ValueError(f"pipelines {', '.join(readers)} would take each other's stdin rows")
 
     def _without_broker(self) -> Iterator[str]:
         """What needs a broker."""
@@ -78,6 +83,9 @@ class Settings(Table, frozen=True, kw_only=True):
         for name, pipeline in self.pipelines.items():
             if isinstance(pipeline.source, MqttRowSource):
                 yield f"pipelines.{name} has an mqtt source"
+        for name in ("commands", "twin"):
+            if getattr(self, name).allow:
+                yield f"[{name}] allows something"
         if self.home_assistant is not None:
             yield "there is [home_assistant]"
         if self.sparkplug is not None:

@@ -1,6 +1,7 @@
 """edgekitd as three steps: start up, run, shut down."""
 
 import logging
+import os
 import threading
 import time
 import uuid
@@ -26,7 +27,7 @@ from edgekit.daemon.records import Records
 from edgekit.daemon.remote import Remote
 from edgekit.daemon.running import Running
 from edgekit.daemon.standing import status_of
-from edgekit.daemon.state import state_folder
+from edgekit.daemon.state import held_alone, state_folder
 from edgekit.daemon.surroundings import Surroundings
 from edgekit.daemon.wake import Wake
 from edgekit.errors import ConfigError, EdgekitError, Stuck
@@ -41,7 +42,7 @@ from edgekit.runtime.session import Session
 _log = logging.getLogger(__name__)
 _DRAIN_S = 5.0
 _LOAD_S = 120.0
-_CLOSE_S = 0.7
+_CLOSE_S = 0.5
 _JOIN_S = 1.2
 _COOL_EVERY_S = 5.0
 _CLOCK_EVERY_S = 10.0
@@ -95,6 +96,10 @@ class App:
         """
         settings = load_settings(self._config)
         state = state_folder(settings.state)
+        if state is not None:
+            self._resources.enter_context(held_alone(state))
+        elif settings.pictures.folder is None and settings.pictures.keep != "none":
+            _log.warning("pictures.keep does nothing: there is no state directory to keep them in")
         self._clock = ClockKeeper(None if state is None else state / "clock")
         self._cooling = Cooling(settings.thermal)
         self._topics = Topics(settings.device.fleet, settings.device.name)
@@ -307,7 +312,11 @@ class App:
         if settings.updates is None:
             return None
         if state is None:
-            raise ConfigError(str(self._config), ["updates: need a state directory: set `state`"])
+            if settings.state is None and "STATE_DIRECTORY" not in os.environ:
+                mistakes = ["updates: need a state directory: set `state`"]
+                raise ConfigError(str(self._config), mistakes)
+            _log.error("no updates until then: the bundles that the settings name run")
+            return None
         return Deployments(
             settings.updates,
             state,

@@ -17,7 +17,7 @@ from edgekit.runtime.prediction import AnomalyScore
 _log = logging.getLogger(__name__)
 _SNAPSHOT_S = 5.0
 _MOST_WAITING = 8
-_CLOSE_S = 1.0
+_CLOSE_S = 0.3
 
 
 @dataclass(frozen=True)

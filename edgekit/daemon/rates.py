@@ -60,10 +60,11 @@ class RateControl:
         """Takes the thermal factor, in (0, 1]. Call it now and then, so that the rate is seen."""
         now, taken = self._clock_s(), self._taken()
         then, taken_then = self._seen
-        if self._factor == 1.0 and now > then and taken > taken_then:
+        is_unseen = math.isinf(self._seen_hz)  # as where the source opens on a hot board
+        if (self._factor == 1.0 or is_unseen) and now > then and taken > taken_then:
             self._seen_hz = (taken - taken_then) / (now - then)
         self._seen = (now, taken)
-        if factor != self._factor:
+        if factor != self._factor or is_unseen:
             self._factor = factor
             self._apply()
 

@@ -1,9 +1,13 @@
 """The one folder that the daemon writes to."""
 
+import fcntl
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+from edgekit.errors import Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -32,3 +36,28 @@ def state_folder(configured: Path | None, environ: Mapping[str, str] = os.enviro
         )
         return None
     return folder
+
+
+@contextmanager
+def held_alone(folder: Path) -> Iterator[None]:
+    """Keeps other daemons out of a state directory: two would send each other's messages.
+
+    Raises:
+        Unavailable: another one is in there.
+    """
+    try:
+        lock = (folder / ".lock").open("wb")
+    except OSError:
+        yield  # no room for it: work goes on all the same
+        return
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unavailable(
+                f"another edgekitd uses the state directory {folder}: stop that one, or give this "
+                "one a `state` of its own"
+            ) from error
+        except OSError:
+            _log.debug("%s: its file system knows no locks", folder)
+        yield

@@ -147,7 +147,8 @@ class Updating:
 
     def _current(self, shipped: Path) -> Path:
         """Where the bundle is that runs in place of the one that settings name."""
-        name = open_bundle(shipped).manifest.name
+        manifest = open_bundle(shipped).manifest
+        name = manifest.name
         if name not in self._paths:
             boot = self._updates.boot(name, shipped=shipped)
             for note in boot.notes:
@@ -156,6 +157,12 @@ class Updating:
             self._shipped[name] = shipped
             self._paths[name] = boot.bundle.path
             self._running[name] = boot.bundle.manifest.version
+        elif shipped != self._shipped[name]:
+            if self._paths[name] == self._shipped[name]:  # nothing was committed in its place
+                self._paths[name], self._running[name] = shipped, manifest.version
+            else:
+                _log.warning("updates: %s: %s gives way to what was committed", name, shipped)
+            self._shipped[name] = shipped
         return self._paths[name]
 
     # What follows runs on the thread.
@@ -223,7 +230,10 @@ class Updating:
             for pipeline in self._pipelines_of(name):
                 session = self._board.load(pipeline, candidate.bundle.path)
                 shadows[pipeline] = Shadow(session)
-            reason = self._verdict(name, release, shadows, before_c)
+            if shadows:
+                reason = self._verdict(name, release, shadows, before_c)
+            else:
+                reason = "no pipeline runs this bundle any more, so it cannot be tried"
         except EdgekitError as error:
             reason = str(error)
         finally:

@@ -62,3 +62,15 @@ def test_a_pipeline_that_gave_nothing_yet_is_not_slowed_to_nothing() -> None:
     assert told.hz == []
     assert rates.hz is None
     assert math.isinf(rates._seen_hz)
+
+
+def test_a_pipeline_that_gives_its_first_samples_on_a_hot_board_is_slowed_all_the_same() -> None:
+    board, told = Board(), Told()
+    rates = control(board, told, None)
+    board.now = 10.0
+    rates.scale(0.5)
+    board.runs(10.0, hz=30.0)
+    rates.scale(0.5)
+    board.runs(10.0, hz=15.0)
+    rates.scale(0.5)
+    assert told.hz == [15.0]
