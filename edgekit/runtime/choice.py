@@ -100,7 +100,8 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             for label, threads, says, _ in self.rows()
         )
         again = ", as found before" if self.remembered else ""
-        return f"engine {self.label}, {self.threads} threads{again}; times: {ways}"
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"engine {self.label}, {threads}{again}; times: {ways}"
 
 
 def choice_key(
