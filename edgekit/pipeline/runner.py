@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edgekit.errors import EdgekitError
 from edgekit.pipeline.mailbox import Mailbox, Policy
@@ -284,10 +284,9 @@ class PipelineRunner:
         )
 
     def _tell(self, inference: Inference) -> None:
-        event = replace(inference, sequence=self.counts.events)
-        self.counts.events += 1
+        self.counts.events += 1  # whose number it has: nothing was told since it was made
         for sink in self._sinks:
-            if not sink.send(event):
+            if not sink.send(inference):
                 self.counts.lost += 1
 
     def _refuse(self, reason: str) -> None:
