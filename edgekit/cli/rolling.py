@@ -45,6 +45,28 @@ class Duration(click.ParamType[float]):
         return float(found[1]) * _UNITS[found[2]]
 
 
+class OneOrFleet(click.Command):
+    """A command for one board that is `rollout start` where `--fleet` is given, options and all."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Reads the arguments; the context is of the command that they are for."""
+        if any(each == "--fleet" or each.startswith("--fleet=") for each in args):
+            from edgekit.cli.rollout import start
+
+            return start.make_context(info_name, args, parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that the arguments were for."""
+        return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
+
+
 def memory_option(command: Command) -> Command:
     """Adds the option that says which file remembers rollouts, as `memory`."""
     return click.option(

@@ -112,6 +112,21 @@ def abort(
     return NOT_THROUGH if revert and ended.committed + ended.busy else 0
 
 
+@rollout.command(short_help="Take a rollout that has ended off the lists.")
+@click.argument("name")
+@_FLEET
+@memory_option
+@broker_options
+def forget(name: str, fleet: str | None, memory: Path | None, **where: Any) -> None:
+    """Take the rollout NAME, which has ended, off the broker; boards stay as they are."""
+    from edgekit.deploy.rollout import Desk
+    from edgekit.deploy.rollout import forget as forget_rollout
+
+    settings, configured = broker_of(where)
+    forget_rollout(Desk(settings, memory), _fleet(fleet, configured), name)
+    click.echo(f"{name}: forgotten")
+
+
 @rollout.command("list", short_help="List rollouts.")
 @_FLEET
 @memory_option

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from edgekit.cli.rolling import OneOrFleet
 from edgekit.deploy.repository import Repository
 from edgekit.deploy.rollout.publishing import offer_for_boards, publish
-from edgekit.errors import BundleError, EdgekitError, InputError
+from edgekit.errors import BundleError, EdgekitError, InputError, Unavailable
 from tests.broker import PATIENCE_S, need_broker
 from tests.cli.running import run
 from tools.fleet.place import FLEET, Place, WebServer, make_place
@@ -95,6 +98,26 @@ def test_a_rollout_from_the_first_command_to_the_last(terminal: Terminal) -> Non
         }
         assert states == {"mean-1.1.0": "aborted", "mean-1.2.0": "finished"}
     assert "mean-1.2.0  mean 1.2.0  fleet  3 boards" in terminal.type("list").stdout
+    assert terminal.type("forget", "mean-1.1.0").stdout == "mean-1.1.0: forgotten\n"
+    assert "mean-1.1.0" not in terminal.type("list").stdout
+    assert "mean-1.1.0" not in terminal.type("list", broker=False).stdout
+
+
+@click.command(cls=OneOrFleet)
+@click.argument("bundle")
+@click.argument("board")
+def deploy(bundle: str, board: str) -> None:
+    """What a deploy to one board is."""
+    click.echo(f"{bundle} to {board}")
+
+
+def test_a_deploy_to_a_fleet_is_a_rollout(place: Place) -> None:
+    assert CliRunner().invoke(deploy, ["a", "pi@b"]).output == "a to pi@b\n"
+    bundle = str(place.bundles[SHIPPED].path)
+    for fleet in (["--fleet", "f"], ["--fleet=f"]):
+        done = CliRunner().invoke(deploy, [bundle, *fleet, "--broker", "127.0.0.1", "--port", "1"])
+        assert isinstance(done.exception, Unavailable)
+        assert "no MQTT broker at 127.0.0.1:1" in str(done.exception)
 
 
 @pytest.mark.parametrize(

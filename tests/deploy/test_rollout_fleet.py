@@ -7,13 +7,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import time
 
+import msgspec
 import pytest
 
 from edgekit.deploy.repository import Repository
 from edgekit.deploy.rollout import Desk, Order, Summary, abort, carry_on, pause, roll_out
 from edgekit.deploy.rollout.state import Change
 from edgekit.errors import EdgekitError, InputError, Unavailable
+from edgekit.messaging.payloads import (
+    DeployStatus,
+    EngineInUse,
+    ModelName,
+    Status,
+    Versions,
+    encode,
+)
 from edgekit.messaging.settings import MqttSettings
+from edgekit.messaging.topics import Topics
 from tests.broker import PATIENCE_S, need_broker
 from tools.crash_points.making import tiny_bundle
 from tools.fleet.crowd import Crowd
@@ -347,6 +357,37 @@ def test_a_board_that_speaks_nonsense_holds_up_nobody(quiet: Scene) -> None:
         line.flush()
     with pytest.raises(InputError, match="b98 never spoke to this broker"):
         quiet.roll_out(devices=("b98",))
+
+
+def test_a_board_whose_attempt_failed_is_reminded(quiet: Scene) -> None:
+    """The board here is the test itself: it says that it failed, and waits to be told again."""
+    board, passed_s = Topics("lonely", "b0"), [0.0]
+    model = ModelName(name="mean", version=SHIPPED, hash="0")
+    online = Status(
+        state="online",
+        boot="b",
+        versions=Versions(edgekit="0", python="3", onnxruntime="1"),
+        pipelines=("one",),
+        engines={"one": EngineInUse(engine="onnxruntime", model=model)},
+    )
+    desk = replace(quiet.desk(), clock_s=lambda: time() + passed_s[0])
+    with desk.open() as (line, _, _me):
+        line.publish(board.status, encode(online))
+        line.listen([board.deploy_desired("mean")])
+        order = replace(ORDER, fleet="lonely", name="reminding", deadline_s=1e6)
+        going = Later(lambda: roll_out(quiet.place.bundles[GOOD], order, desk))
+        told = line.heard.get(timeout=PATIENCE_S)
+        status = DeployStatus(boot="b", phase="failed", running=SHIPPED, rollout="reminding")
+        line.publish(board.deploy_status("mean"), encode(status))
+        quiet.wait(lambda summary: summary.phases.get("failed") == 1)
+        passed_s[0] = 61.0
+        again = line.heard.get(timeout=PATIENCE_S)
+        assert again == told
+        done = msgspec.structs.replace(status, phase="committed", running=GOOD, version=GOOD)
+        line.publish(board.deploy_status("mean"), encode(done))
+        found = going.result()
+        assert isinstance(found, Summary)
+        assert found.state == "finished"
 
 
 def test_a_rollout_that_nobody_knows_is_one_line(quiet: Scene) -> None:

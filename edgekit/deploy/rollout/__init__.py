@@ -6,7 +6,7 @@
 broker and `state` remembers; `coordinator` brings them together, and `rolling` is the way in.
 """
 
-from edgekit.deploy.rollout.rolling import Desk, Order, abort, carry_on, pause, roll_out
+from edgekit.deploy.rollout.rolling import Desk, Order, abort, carry_on, forget, pause, roll_out
 from edgekit.deploy.rollout.summary import Summary
 
-__all__ = ["Desk", "Order", "Summary", "abort", "carry_on", "pause", "roll_out"]
+__all__ = ["Desk", "Order", "Summary", "abort", "carry_on", "forget", "pause", "roll_out"]

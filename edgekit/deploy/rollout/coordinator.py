@@ -41,6 +41,7 @@ _PATIENCE_S = 0.5
 _GATHER_S = 0.05
 """How long messages gather after the first: each decision looks at all boards."""
 _MOST_AT_ONCE = 2000
+_REMIND_EVERY_S = 60.0
 
 
 def show_nobody(summary: Summary, changes: list[Change]) -> None:
@@ -86,6 +87,7 @@ class Coordinator:
         self._altered: set[str] = set()
         self._taken_over_by: str | None = None
         self._reconnected = False
+        self._remind_at_s = clock_s() + _REMIND_EVERY_S
 
     def run(self, wish: RolloutWish, plan: RolloutPlan | None = None) -> Summary:
         """Carries the rollout on until it is at an end, paused, or taken over.
@@ -121,6 +123,7 @@ class Coordinator:
                 with suppress(Unavailable):  # the broker is gone again: when it is back
                     self._tell_again()
             if self._taken_over_by is None:
+                self._remind()
                 self._settle()
         self._line.flush()
         return self._summary()
@@ -266,6 +269,15 @@ class Coordinator:
             self._line.publish(self._topics.of(part, self._key.name), payload)
         for board in self._picture.boards.values():
             if board.is_open and board.name not in told:
+                self._hint(board)
+
+    def _remind(self) -> None:
+        """Tells boards once more whose attempt failed, as where a server was gone for a while."""
+        if self._clock_s() < self._remind_at_s:
+            return
+        self._remind_at_s = self._clock_s() + _REMIND_EVERY_S
+        for board in self._picture.boards.values():
+            if board.is_open and board.online and board.phase == "failed":
                 self._hint(board)
 
     def _is_over(self) -> bool:

@@ -90,8 +90,8 @@ def answered(board: Board, status: DeployStatus, rollout: str, version: str) -> 
     if board.hint == "roll-back":
         if status.running is not None and not runs:
             return replace(board, answer="reverted", phase="went back", reason="")
-        if ended and status.phase == "refused":
-            return replace(board, answer="failed", phase="refused", reason=status.reason)
+        if ours and status.phase in ("refused", "failed"):
+            return replace(board, answer="failed", phase=status.phase, reason=status.reason)
         return replace(board, phase=status.phase)
     if runs:
         return replace(board, answer="done", phase="committed", reason="")

@@ -20,7 +20,7 @@ from edgekit.deploy.rollout.record import Record, read_record
 from edgekit.deploy.rollout.state import Key, Memory, default_path
 from edgekit.deploy.rollout.summary import Summary
 from edgekit.deploy.rollout.targets import in_turn, read_selector, read_waves
-from edgekit.deploy.rollout.topics import Part, RolloutTopics
+from edgekit.deploy.rollout.topics import PARTS, Part, RolloutTopics
 from edgekit.errors import InputError, Unavailable
 from edgekit.messaging.payloads import (
     DeployStatus,
@@ -240,6 +240,26 @@ def pause(desk: Desk, fleet: str, name: str) -> None:
         wish = RolloutWish(action="pause", by=operator(), at=now_ms)
         line.publish(RolloutTopics(fleet).of("wish", name), encode(wish))
         line.flush()
+
+
+def forget(desk: Desk, fleet: str, name: str) -> None:
+    """Takes a rollout that has ended off the broker and out of the memory; boards stay as they are.
+
+    Raises:
+        InputError: there is no such rollout, or it has not ended.
+        Unavailable: the broker cannot be reached, or does not let us.
+    """
+    key = desk.key(fleet, name)
+    with desk.open() as (line, memory, _):
+        record = records(line, fleet).get(name)
+        if record is None and not memory.parts(key):
+            raise InputError(f"{name}: no such rollout; `edgekit rollout list` has them")
+        if record is not None and record.standing.state in _OPEN:
+            raise InputError(f"{name}: is {record.standing.state}; abort it first")
+        for part in PARTS:
+            line.publish(RolloutTopics(fleet).of(part, name), b"")
+        line.flush()
+        memory.forget(key)
 
 
 def records(line: Line, fleet: str) -> dict[str, Record]:

@@ -158,6 +158,17 @@ class Memory:
             ).fetchall()
         return [Change(*row) for row in reversed(rows)]
 
+    def forget(self, key: Key) -> None:
+        """Forgets a rollout, its boards and its history."""
+        with self._translated():
+            for table, name in (
+                ("rollouts", "name"),
+                ("boards", "rollout"),
+                ("changes", "rollout"),
+            ):
+                sql = f"DELETE FROM {table} WHERE broker = ? AND fleet = ? AND {name} = ?"
+                self._db.execute(sql, key._values)
+
     def keys(self) -> list[Key]:
         """Every rollout, in the order in which they were begun here."""
         with self._translated():

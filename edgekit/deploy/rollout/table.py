@@ -49,7 +49,8 @@ def drawing(summary: Summary) -> "RenderableType":
         if count:
             table.add_row(what, str(count), Text(bar(count, summary.boards), style=style))
     waits = "" if summary.waits_s is None else f", at most {summary.waits_s:.0f} s more"
-    wave = f"wave {summary.wave} of {summary.waves}: up to {summary.wave_size} of {summary.boards} boards{waits}"
+    size = f"up to {summary.wave_size} of {summary.boards} boards"
+    wave = f"wave {summary.wave} of {summary.waves}: {size}{waits}"
     reasons = [Text(line, style="red") for line in closing_lines(summary)[1:]]
     return Group(head, Text(wave, style="dim"), table, *reasons)
 
