@@ -10,6 +10,9 @@ from edgekit.pipeline.fusion import Fusion
 from edgekit.pipeline.parts import Event, Firing, Inference, Sink
 from edgekit.pipeline.rules import RuleBook
 
+_BUSY_S = 0.1
+"""For how long the main thread waits for another one: it must always hear that it is to stop."""
+
 
 @dataclass(frozen=True)
 class Fused:
@@ -53,21 +56,29 @@ class Hub:
                     self._tell_fused(fused, concluded)
 
     def tick(self) -> None:
-        """Lets durations and windows run out."""
-        with self._lock:
+        """Lets durations and windows run out; later, where a sink keeps another thread in here."""
+        if not self._lock.acquire(timeout=_BUSY_S):
+            return
+        try:
             now = self._clock_s()
             for fused in self._fused:
                 if (concluded := fused.fusion.tick(now)) is not None:
                     self._tell_fused(fused, concluded)
             if self._rules is not None:
                 self._tell_firings(self._rules.tick(now))
+        finally:
+            self._lock.release()
 
     def wait_s(self) -> float | None:
         """Seconds until time alone changes something; `None` where it does not."""
-        with self._lock:
+        if not self._lock.acquire(timeout=_BUSY_S):
+            return _BUSY_S
+        try:
             due = [fused.fusion.next_tick_s() for fused in self._fused]
             if self._rules is not None:
                 due.append(self._rules.next_tick_s())
+        finally:
+            self._lock.release()
         times = [at_s for at_s in due if at_s is not None]
         return max(0.0, min(times) - self._clock_s()) if times else None
 
