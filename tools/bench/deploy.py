@@ -5,9 +5,7 @@ trial's window and the daemon's look for hints are waits, not work: they are in 
 are for whoever waits. Deploy and scp take turns.
 """
 
-import os
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -19,7 +17,7 @@ from edgekit.bundle import Bundle, archive_bytes
 from edgekit.deploy.ssh.board import find_board
 from edgekit.deploy.ssh.connection import Connection, Destination, WireBytes
 from edgekit.deploy.ssh.deployment import deploy
-from edgekit.deploy.ssh.layout import Layout, layout_of
+from edgekit.deploy.ssh.layout import Layout, Service, layout_of
 from edgekit.deploy.ssh.signing import private_signer
 from edgekit.messaging.payloads import DeployStatus
 from tools.crash_points.making import tiny_bundle
@@ -55,8 +53,8 @@ def main() -> None:
             rows = [_round(server, layout, bundle, folder) for bundle in bundles[2:]]
             again, _ = _deploy(server, layout, bundles[-1], folder)
         finally:
-            _stop(folder)
-    archive = len(archive_bytes(bundles[-1]))
+            subprocess.run(["sh", "-c", Service(layout).stop()], check=False)
+        archive = len(archive_bytes(bundles[-1]))
     deployed, _, copied, _ = rows[-1]
     print(f"archive                 {archive:>10,} bytes")
     print(f"deploy, to the board    {deployed.sent:>10,} bytes, {deployed.received:,} back")
@@ -124,12 +122,6 @@ def _furnish(folder: Path, layout: Layout, shipped: Bundle) -> None:
         f'root = "{config.parent}/root.json"\n'
         f"canary = {{ window_s = {_WINDOW_S}, min_samples = 5, max_latency_ratio = 1000 }}\n"
     )
-
-
-def _stop(folder: Path) -> None:
-    pid = folder / "board" / "run" / "edgekitd.pid"
-    if pid.is_file():
-        os.kill(int(pid.read_text()), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from edgekit.errors import InputError
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 MACHINES = ("x86_64", "aarch64")
-_NEEDED_BYTES = 400_000_000
-"""What the Python environment takes, with room for pip to work."""
+_NEEDED_BYTES = 500_000_000
+"""What the Python environment takes (350 MB), and the wheels it is made of (110 MB)."""
 
 _PYTHONS = "python3 python3.13 python3.12 python3.11"
 _ASK_PYTHON = (

@@ -45,6 +45,7 @@ def _script(layout: Layout, gone: list[str], *, purge: bool) -> str:
     steps.append(f"rm -rf {' '.join(map(quote, gone))}")
     if layout.service == "systemd":
         steps.append("rmdir /etc/systemd/system/edgekitd.service.d 2>/dev/null || :")
+        steps.append(f"rmdir {quote(layout.wheels.rpartition('/')[0])} 2>/dev/null || :")
         steps.append("systemctl daemon-reload")
         if purge:
             steps.append("userdel edgekit 2>/dev/null || :")
