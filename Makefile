@@ -3,7 +3,7 @@ PYTHON_IN := .venv/bin/python
 # Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help demo test check fix bench kills crash-points soak setup system
+.PHONY: help demo test check fix bench kills crash-points fleet power-cuts soak setup system
 
 help:
 	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
@@ -11,7 +11,7 @@ help:
 	@echo "make check   format, lint, types, imports and every test: what CI runs"
 	@echo "make fix     repair what a machine can"
 	@echo "make bench   measure; DATA=folder names the real models and data"
-	@echo "make kills, crash-points, soak   the heavier checks"
+	@echo "make kills, crash-points, fleet, power-cuts, soak   the heavier checks"
 
 demo: setup system
 	@$(PYTHON_IN) -m tools.demo
@@ -39,6 +39,14 @@ kills: setup system
 
 crash-points: setup
 	$(PYTHON_IN) -m tools.crash_points
+
+# 1,000 simulated boards, a bad bundle and a good one, servers restarted midway.
+fleet: setup system
+	$(PYTHON_IN) -m tools.fleet --boards 1000
+
+# Power cuts on an emulated board; builds it first, which takes a while.
+power-cuts: setup
+	$(PYTHON_IN) -m tools.power_cuts --cuts 20
 
 # An hour of harm: BUNDLE=folder VIDEO=file OUT=folder
 soak: setup system

@@ -7,6 +7,7 @@ import click
 
 from edgekit.cli.boards import Lines, board_options, connected
 from edgekit.cli.passphrase import key_options, passphrases
+from edgekit.cli.rolling import OneOrFleet
 
 if TYPE_CHECKING:
     from edgekit.deploy.ssh.signing import Signer
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 _PATH = click.Path(path_type=Path)
 
 
-@click.command(short_help="Have a board try a bundle, over SSH, and keep it if it is good.")
+@click.command(
+    cls=OneOrFleet, short_help="Have a board try a bundle, over SSH, and keep it if it is good."
+)
 @click.argument("bundle", type=_PATH)
 @board_options
 @click.option("--repository", type=_PATH, help="By default a private one for this board.")

@@ -3,7 +3,8 @@
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from edgekit.config.schema import Settings
 from edgekit.daemon.assembly.pipelines import Pipeline
 from edgekit.daemon.shadow import Shadow
 from edgekit.errors import EdgekitError, InputError, Unavailable
+from edgekit.messaging.backoff import jittered_backoff
 from edgekit.messaging.payloads import DeployDesired, DeployPhase, DeployStatus
 from edgekit.runtime.session import Session
 from edgekit.update import Boot, CanaryPolicy, Candidate, Release, Step, Updates
@@ -23,6 +25,7 @@ from edgekit.update import Boot, CanaryPolicy, Candidate, Release, Step, Updates
 _log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 1.0
 _CLOSE_S = 2.0
+_RETRY_S, _LONGEST_RETRY_S = 30.0, 3600.0
 _MOST_HINTS = 64
 
 Tell = Callable[[str, DeployStatus], None]
@@ -60,6 +63,13 @@ class _Hint:
     wish: DeployDesired | None
 
 
+@dataclass(frozen=True)
+class _Retry:
+    due_s: float
+    wish: DeployDesired | None
+    delays: Iterator[float]
+
+
 class Updating:
     """Inside its `with` block a thread fetches, tries, and commits or rolls back.
 
@@ -78,6 +88,7 @@ class Updating:
         poll_s: float,
         automatic: bool,
         tell: Tell,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepares the thread.
 
@@ -89,7 +100,10 @@ class Updating:
             poll_s: how often to look without a hint.
             automatic: whether the newest release is installed without a hint.
             tell: takes each status, by the bundle's name.
+            clock_s: seconds that never jump.
         """
+        self._clock_s = clock_s
+        self._retries: dict[str, _Retry] = {}
         self._updates = updates
         self._board = board
         self._boot = boot
@@ -175,15 +189,23 @@ class Updating:
                 self._say(name, "idle")
             if boot.trial is not None:
                 self._guarded(self._watch, name, boot.trial)
+        next_poll_s = self._clock_s() + self._poll_s
         while not self._closing.is_set():
+            due_s = min([next_poll_s, *(retry.due_s for retry in self._retries.values())])
             try:
-                hint = self._hints.get(timeout=self._poll_s)
+                hint = self._hints.get(timeout=max(0.0, due_s - self._clock_s()))
             except queue.Empty:
+                hint = None
+            if hint is not None:
+                self._retries.pop(hint.name, None)
+                self._guarded(self._follow, hint.name, hint.wish)
+            for name, retry in list(self._retries.items()):
+                if retry.due_s <= self._clock_s():
+                    self._guarded(self._follow, name, retry.wish)
+            if self._clock_s() >= next_poll_s:
+                next_poll_s = self._clock_s() + self._poll_s
                 for name in list(self._paths) if self._automatic else ():
                     self._guarded(self._follow, name, None)
-                continue
-            if hint is not None:
-                self._guarded(self._follow, hint.name, hint.wish)
 
     def _guarded(self, work: Callable[[str, Task], None], name: str, task: Task) -> None:
         """Does a step of updating a bundle, and tells what came of it where it failed."""
@@ -191,11 +213,21 @@ class Updating:
             work(name, task)
         except (Unavailable, InputError) as error:
             self._say(name, "failed", reason=str(error))
+            self._try_later(name)
+            return
         except EdgekitError as error:
             self._say(name, "refused", reason=str(error))
         except Exception as error:
             _log.exception("updates: a bug")
             self._say(name, "failed", reason=f"a bug: {error!r}")
+        self._retries.pop(name, None)
+
+    def _try_later(self, name: str) -> None:
+        """A full disk or a repository that is away may be better in a while."""
+        retry = self._retries.get(name)
+        delays = jittered_backoff(_RETRY_S, _LONGEST_RETRY_S) if retry is None else retry.delays
+        due_s = self._clock_s() + next(delays)
+        self._retries[name] = _Retry(due_s, self._asked.get(name), delays)
 
     def _follow(self, name: str, wish: DeployDesired | None) -> None:
         if wish is not None:
@@ -204,6 +236,12 @@ class Updating:
             self._go_back(name, wish)
             return
         version = None if wish is None else wish.version
+        outcome = self._updates.state(name).outcome
+        was_given_up = outcome is not None and outcome.kind == "rolled-back"
+        if outcome is not None and was_given_up and outcome.release.version == version:
+            # A retained hint comes again at every connect.
+            self._say(name, "rolled-back", version=version, reason=outcome.reason)
+            return
 
         def arrived(step: Step) -> None:
             share = step.done_bytes / step.total_bytes if step.total_bytes else None
@@ -216,6 +254,10 @@ class Updating:
         self._watch(name, self._updates.begin_trial(name))
 
     def _go_back(self, name: str, wish: DeployDesired) -> None:
+        """Leaves the version that the wish names; nothing where another one runs by now."""
+        if self._running[name] != wish.version:
+            self._say(name, "idle")
+            return
         bundle = self._updates.go_back(name, "an operator wished it")
         path = self._shipped[name] if bundle is None else bundle.path
         self._adopt(name, path)

@@ -119,6 +119,21 @@ def test_a_release_that_answers_otherwise_is_rolled_back_with_the_reason(
     assert set(versions(tmp_path)) == {"1.0.0"}
 
 
+def test_a_hint_that_comes_again_after_a_rollback_keeps_the_reason(
+    tmp_path: Path, workstation: Workstation
+) -> None:
+    workstation.publishes("1.1.0", upside_down=True)
+    config = board(tmp_path, workstation)
+    with started(config) as daemon:
+        wishes(tmp_path, "1.1.0")
+        first = awaits(tmp_path, "rolled-back", "1.1.0")
+        assert daemon.end() == 0
+    with started(config) as daemon:
+        daemon.says("updates: brightest: rolled-back")
+        assert awaits(tmp_path, "rolled-back", "1.1.0").reason == first.reason
+        assert daemon.end() == 0
+
+
 def test_a_version_that_nobody_signed_is_not_installed(
     tmp_path: Path, workstation: Workstation
 ) -> None:
@@ -151,12 +166,15 @@ def test_an_operator_goes_back_to_what_was_committed_before(
             workstation.publishes(version)
             wishes(tmp_path, version)
             awaits(tmp_path, "committed", version)
-        wishes(tmp_path, "1.1.0", "roll-back")
-        status = awaits(tmp_path, "rolled-back", "1.1.0")
+        wishes(tmp_path, "1.2.0", "roll-back")
+        status = awaits(tmp_path, "rolled-back", "1.2.0")
         assert status.running == "1.1.0"
         until(lambda: versions(tmp_path)[-1] == "1.1.0", "answers of the model before")
         assert daemon.end() == 0
     assert frames(tmp_path) == list(range(len(frames(tmp_path))))
+    with started(config) as daemon:  # it finds the hint again, and does not go further back
+        assert awaits(tmp_path, "idle", "1.2.0").running == "1.1.0"
+        assert daemon.end() == 0
 
 
 @pytest.mark.broker

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
 from edgekit.bundle import Bundle
 from edgekit.daemon.deploy_control.messages import BoardReport, Parcel
 from edgekit.deploy.ssh.board import Board
@@ -104,10 +102,7 @@ def deploy(
     start(board, progress.step)
     follower = Follower(board, control, progress, deadline_s=deadline_s, clock_s=clock_s)
     wish = DeployDesired(version=version, rollout=_rollout())
-    status = follower.wait(name, wish, keep=parcel)
-    if status.phase == "refused":
-        status = _explained(control, status, name)
-    _conclude(board, offer, status)
+    _conclude(board, offer, follower.wait(name, wish, keep=parcel))
     total = sum(note.size_bytes for note in parcel.files)
     return Deployed(name, version, before, sent, len(changed), total)
 
@@ -145,14 +140,14 @@ def go_back(
     found = next((each for each in report.bundles if name in (None, each.name)), None)
     if found is None:
         raise InputError(f"{board.name}: runs no bundle {name}; it runs {', '.join(names)}")
-    if found.back is None:
+    if found.back is None or found.installed is None:
         raise InputError(
             f"{board.name}: {found.name} {found.installed}: the board committed no bundle before "
             "this one; a rollback goes nowhere else"
         )
     start(board, progress.step)
     progress.step(f"{found.name}: going back from {found.installed} to {found.back}")
-    wish = DeployDesired(version=found.back, rollout=_rollout(), action="roll-back")
+    wish = DeployDesired(version=found.installed, rollout=_rollout(), action="roll-back")
     follower = Follower(board, control, progress, deadline_s=deadline_s, clock_s=clock_s)
     status = follower.wait(found.name, wish)
     if status.phase != "rolled-back":
@@ -226,17 +221,11 @@ def _conclude(board: Board, offer: Offer, status: DeployStatus) -> None:
             return
         raise BundleError(f"{board.name}: {label}: not installed; {status.running} runs")
     if status.phase == "failed":
-        raise Unavailable(f"{board.name}: {label}: failed: {status.reason}{runs}")
+        raise Unavailable(
+            f"{board.name}: {label}: failed: {status.reason}{runs}; the board tries again by itself"
+        )
     what = "rolled back" if status.phase == "rolled-back" else "refused"
     raise BundleError(f"{board.name}: {label}: {what}: {status.reason}{runs}")
-
-
-def _explained(control: Control, status: DeployStatus, name: str) -> DeployStatus:
-    """Why a trial was given up that a restart had cut in two: the slots remember it."""
-    found = next((each for each in control.describe().bundles if each.name == name), None)
-    if found is None or found.refused != status.version or not found.reason:
-        return status
-    return msgspec.structs.replace(status, phase="rolled-back", reason=found.reason)
 
 
 def _rollout() -> str:

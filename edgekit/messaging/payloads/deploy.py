@@ -28,7 +28,7 @@ class DeployDesired(Message, frozen=True, kw_only=True):
     rollout: Text | None = None
     """Which rollout this belongs to, where it does."""
     action: Literal["install", "roll-back"] = "install"
-    """`roll-back` goes to the bundle that this board had committed before."""
+    """`roll-back` leaves `version` for the bundle that this board had committed before."""
 
 
 class DeployStatus(Message, frozen=True, kw_only=True):
