@@ -159,7 +159,10 @@ class Running:
         for name in plan.swap:
             pipelines[name].supervised.runner.swap(loaded[name].session)
         for name in (*plan.stop, *plan.replace):  # first, since a camera is for one alone
-            self._pipelines[name].close(_JOIN_S)
+            before = self._pipelines[name]
+            before.close(_JOIN_S)
+            if before.camera is not None:  # the next camera of that name counts from 0
+                before.supervised.runner.counts.skipped += before.camera.skipped
         for name, pipeline in made.items():
             pipelines[name] = pipeline
             pipeline.supervised.start()
