@@ -11,7 +11,7 @@ root=$folder/rootfs
 python=.venv/bin/python
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 packages=systemd,systemd-sysv,dbus,udev,kmod,openssh-server,python3,python3-venv,iproute2,procps
-packages=$packages,linux-image-arm64,initramfs-tools,busybox,e2fsprogs,ca-certificates
+packages=$packages,linux-image-arm64,busybox,e2fsprogs,ca-certificates
 
 say() { echo "board_vm: $*" >&2; }
 
@@ -34,21 +34,51 @@ on_board() {
         exec chroot "$root" "$@"' sh "$root" "$@"
 }
 
+# Debian's own looks for all that a disk could be on; this board has one.
+make_initrd() {
+    rm -rf "$root/tmp/initrd"
+    mkdir -p "$root/tmp/initrd"
+    # shellcheck disable=SC2016  # words for the board's shell
+    on_board sh -euc '
+        cd /tmp/initrd
+        mkdir bin dev proc root
+        cp /bin/busybox bin
+        mkdir lib
+        for library in $(ldd bin/busybox | grep -o "/lib/[^ ]*"); do cp "$library" lib; done
+        version=$(ls /lib/modules)
+        for module in virtio_pci virtio_blk crc32c_generic ext4; do
+            modprobe -S "$version" --show-depends "$module"
+        done | while read -r verb path; do
+            [ "$verb" = insmod ] || continue
+            cp "$path" .
+            echo "/${path##*/}" >>modules
+        done
+        cat >init
+        chmod 755 init
+        find . | busybox cpio -o -H newc' <<'INIT'
+#!/bin/busybox sh
+alias b=/bin/busybox
+b mount -t proc none /proc
+b mount -t devtmpfs none /dev
+while read -r module; do b insmod "$module" 2>/dev/null; done </modules
+until [ -b /dev/vda ]; do b sleep 0.1; done
+b mount -t ext4 -o rw,noatime /dev/vda /root
+b mount --move /dev /root/dev
+b umount /proc
+exec /bin/busybox switch_root /root /sbin/init
+INIT
+    rm -rf "$root/tmp/initrd"
+}
+
 [ -f "$folder/id_ed25519" ] || ssh-keygen -q -t ed25519 -N '' -C board-vm -f "$folder/id_ed25519"
 
 if [ ! -f "$root.is-whole" ]; then
     say "fetching Debian (some minutes, once)"
     rm -rf "$root"
-    # MODULES=list keeps update-initramfs short: it runs emulated.
     mmdebstrap --quiet --arch=arm64 --variant=minbase --include="$packages" \
         --aptopt='Acquire::Languages "none"' --dpkgopt=force-unsafe-io \
         --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --essential-hook='
-            mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/usr/share/initramfs-tools/modules.d"
-            echo MODULES=list >"$1/etc/initramfs-tools/conf.d/driver-policy"
-            printf "%s\n" virtio_pci virtio_mmio virtio_blk ext4 crc32c_generic \
-                >"$1/usr/share/initramfs-tools/modules.d/vm"' \
         bookworm "$root" "deb $mirror bookworm main"
     touch "$root.is-whole"
 fi
@@ -99,28 +129,47 @@ ln -sfn current/bin "$root/opt/edgekit/bin"
 say "setting up the system"
 echo board-vm >"$root/etc/hostname"
 printf '127.0.0.1 localhost board-vm\n' >"$root/etc/hosts"
-printf '/dev/vda / ext4 defaults,noatime,errors=remount-ro 0 1\n' >"$root/etc/fstab"
+printf '/dev/vda / ext4 defaults,noatime,errors=remount-ro 0 0\n' >"$root/etc/fstab"
 mkdir -p "$root/root/.ssh" "$root/var/log/journal"
 install -m 600 "$folder/id_ed25519.pub" "$root/root/.ssh/authorized_keys"
 printf 'PermitRootLogin prohibit-password\nPasswordAuthentication no\nUseDNS no\n' \
     >"$root/etc/ssh/sshd_config.d/vm.conf"
-printf '[Match]\nName=en* eth*\n[Network]\nAddress=10.0.2.15/24\nDHCP=no\nLinkLocalAddressing=no\n' \
-    >"$root/etc/systemd/network/10-vm.network"
+cat >"$root/etc/systemd/system/vm-network.service" <<'UNIT'
+[Unit]
+DefaultDependencies=no
+Before=network.target ssh.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -ec 'modprobe virtio_net; for card in /sys/class/net/e*; do \
+    ip link set "$${card##*/}" up; ip address add 10.0.2.15/24 dev "$${card##*/}"; done'
+[Install]
+WantedBy=multi-user.target
+UNIT
 install -m 644 systemd/*.service "$root/etc/systemd/system"
 install -m 644 systemd/sysusers.d/edgekit.conf "$root/usr/lib/sysusers.d"
 install -m 644 systemd/tmpfiles.d/edgekit.conf "$root/usr/lib/tmpfiles.d"
 install -m 644 edgekit/daemon/boot_check.py "$root/opt/edgekit/boot_check.py"
-on_board systemd-sysusers
+on_board systemd-sysusers 2>/dev/null
 on_board systemd-tmpfiles --create edgekit.conf
-on_board systemctl --quiet enable systemd-networkd ssh edgekit-boot-check
-on_board systemctl --quiet mask systemd-networkd-wait-online apt-daily.timer \
-    apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer
+on_board systemctl --quiet enable vm-network ssh edgekit-boot-check
+on_board systemctl --quiet set-default multi-user.target
+# What the emulated board has no use for, and takes half a minute to start.
+on_board systemctl --quiet mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
+    fstrim.timer e2scrub_all.timer e2scrub_reap.service getty.target kmod-static-nodes.service \
+    dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    sys-kernel-config.mount sys-fs-fuse-connections.mount modprobe@.service \
+    systemd-binfmt.service proc-sys-fs-binfmt_misc.automount systemd-logind.service \
+    systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-pstore.service \
+    systemd-network-generator.service systemd-sysusers.service systemd-modules-load.service \
+    systemd-sysctl.service systemd-udev-trigger.service systemd-networkd.service \
+    systemd-networkd.socket
 : >"$root/etc/machine-id"
 : >"$root/etc/resolv.conf"
 
 say "making the disk"
 cp -L "$root"/boot/vmlinuz-* "$folder/vmlinuz"
-cp -L "$root"/boot/initrd.img-* "$folder/initrd.img"
+make_initrd >"$folder/initrd.img"
 rm -f "$folder/base.img.part"
 mke2fs -q -F -t ext4 -L root -d "$root" "$folder/base.img.part" 4G
 mv "$folder/base.img.part" "$folder/base.img"

@@ -125,12 +125,10 @@ class Lab:
         new.sort(key=lambda path: (path.parent.name != "targets", path.name == "timestamp.json"))
         names = [str(path.relative_to(folder)) for path in new]
         self._board.push([folder / name for name in names], f"{_UPDATES}/.incoming")
-        moves = [
-            f"chmod 644 .incoming/{Path(n).name}; mv .incoming/{Path(n).name} {n}" for n in names
-        ]
-        self._board.run(
-            f"cd {_UPDATES} && mkdir -p metadata targets\n" + "\n".join(moves) + "\nsync -f ."
-        )
+        moves = [f"mv .incoming/{Path(name).name} {name}" for name in names]
+        folders = " ".join(sorted({str(Path(name).parent) for name in names}))
+        steps = [f"cd {_UPDATES}", f"mkdir -p {folders}", "chmod 644 .incoming/*", *moves]
+        self._board.run("\n".join(["set -e", *steps, "sync -f ."]))
         self._pushed.update({path: path.stat().st_mtime_ns for path in new})
 
 
