@@ -76,7 +76,9 @@ class Lines:
     def step(self, text: str) -> None:
         """Something begins, or was found."""
         self.close()
-        click.echo(f"{self._board}: {text}", err=True)
+        from edgekit.deploy.ssh.complaints import printable
+
+        click.echo(f"{self._board}: {printable(text)}", err=True)
 
     def sending(self, what: str, done: int, total: int) -> None:
         """So many bytes were sent, of so many."""
@@ -96,7 +98,7 @@ class Lines:
                 self._move(said, round(1000 * status.share), 1000)
                 return
             said += f" ({status.share:.0%})"
-        self.step(said + (f": {printable(status.reason)}" if status.reason else ""))
+        self.step(said + (f": {status.reason}" if status.reason else ""))
 
     def close(self) -> None:
         """Takes the bar away."""
@@ -114,8 +116,3 @@ class Lines:
             self._bar.start()
             self._task = self._bar.add_task(title, total=total)
         self._bar.update(self._task, description=title, completed=done, total=total)
-
-
-def printable(text: str) -> str:
-    """The text without control characters: what a board says must not steer the terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekit.cli.boards import board_options, connected, printable
+from edgekit.cli.boards import board_options, connected
 
 if TYPE_CHECKING:
     from edgekit.daemon.deploy_control.messages import BundleReport
@@ -21,6 +21,7 @@ def status(board: str, as_json: bool, **where: Any) -> None:
     import sys
 
     from edgekit.cli import show
+    from edgekit.deploy.ssh.complaints import printable
     from edgekit.deploy.ssh.control import Control
     from edgekit.errors import InputError
 

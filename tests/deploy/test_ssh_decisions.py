@@ -60,7 +60,7 @@ def note(path: str, data: bytes) -> FileNote:
 def test_what_the_probe_prints_is_read() -> None:
     found = facts_of(
         "uid 1000\nsudo\nsystemd 252\nmachine aarch64\npython /usr/bin/python3 3 11 64 0\n"
-        "python /usr/bin/python3.13\nedgekit 0.1.0\ntaken\nfree 2000\nnoise here\n"
+        "python /usr/bin/python3.13\nedgekit 0.1.0\nfree 2000\nnoise here\n"
     )
     assert found == Facts(
         has_sudo=True,

@@ -131,6 +131,29 @@ def test_ctrl_c_during_a_trial_leaves_the_verdict_to_the_board(
     until(lambda: decode_deploy_status(file.read_bytes()).phase == "committed", "the verdict")
 
 
+def test_ctrl_c_before_the_board_has_begun_takes_the_hint_back(
+    board: SshBoard, means: Mapping[str, Bundle]
+) -> None:
+    times = iter([0.0])
+
+    def clock_s() -> float:
+        for now in times:
+            return now
+        raise KeyboardInterrupt
+
+    told, wish = Told(), DeployDesired(version="1.1.0", rollout="once")
+    with board.connected() as found:
+        control = Control(found)
+        list(control.follow("mean", wish, keep=None, for_s=0.01))
+        hints = board.state / "updates" / "hints"
+        assert [path.name for path in hints.iterdir()] == ["mean.json"]
+        follower = Follower(found, control, told, deadline_s=60, clock_s=clock_s)
+        with pytest.raises(KeyboardInterrupt):
+            follower.wait("mean", wish)
+    assert told.steps == ["mean 1.1.0: withdrawn; the board changed nothing"]
+    assert list(hints.iterdir()) == []
+
+
 def test_a_daemon_that_dies_on_trial_is_started_again_and_comes_to_its_verdict(
     board: SshBoard, means: Mapping[str, Bundle]
 ) -> None:

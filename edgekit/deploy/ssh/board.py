@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from shlex import quote
 
+from edgekit.deploy.ssh.complaints import printable
 from edgekit.deploy.ssh.connection import Connection
 from edgekit.deploy.ssh.layout import Layout, Service
 from edgekit.deploy.ssh.probing import Facts, check_rights, facts_of, probe_script
@@ -90,7 +91,7 @@ class Board:
 
     def failure(self, what: str, said: str) -> EdgekitError:
         """The error for something that failed on the board."""
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        lines = [printable(line.strip()) for line in said.splitlines() if line.strip()]
         if _FULL in said:
             return InputError(
                 f"{self.name}: could not {what}: the board's disk is full; free some space there"

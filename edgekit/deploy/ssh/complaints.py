@@ -13,6 +13,11 @@ _NOISE = re.compile(
 )
 
 
+def printable(text: str) -> str:
+    """The text without control characters: what a board says must not steer the terminal."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 def complaint(said: str, *, destination: str) -> EdgekitError:
     """The error for a connection that ssh could not make, or lost (exit code 255).
 
@@ -23,7 +28,7 @@ def complaint(said: str, *, destination: str) -> EdgekitError:
     Returns:
         An `Unavailable` where a later attempt may succeed, else an `InputError`.
     """
-    lines = [line.strip() for line in said.splitlines() if not _NOISE.match(line)]
+    lines = [printable(line.strip()) for line in said.splitlines() if not _NOISE.match(line)]
     text = "\n".join(lines)
     for pattern, make in _RULES:
         found = re.search(pattern, text)

@@ -23,6 +23,7 @@ from edgekit.daemon.deploy_control.messages import (
     encode_line,
 )
 from edgekit.deploy.ssh.board import Board
+from edgekit.deploy.ssh.complaints import printable
 from edgekit.errors import BundleError, EdgekitError, InputError, Unavailable
 from edgekit.messaging.payloads import DeployDesired, DeployStatus
 
@@ -171,7 +172,8 @@ class Control:
             refusal = decode_line(line, Refusal)
         except InputError:
             return decode_line(line, kind)
-        raise _ERRORS.get(refusal.code, InputError)(f"{self._board.name}: {refusal.error}")
+        kind_of_error = _ERRORS.get(refusal.code, InputError)
+        raise kind_of_error(f"{self._board.name}: {printable(refusal.error)}")
 
     def _silent(self, said: str) -> EdgekitError:
         if f"No module named {_MODULE}" in said or "invalid choice" in said:

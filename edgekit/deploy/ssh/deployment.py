@@ -12,6 +12,7 @@ from edgekit.daemon.deploy_control.messages import BoardReport, Parcel
 from edgekit.deploy.ssh.board import Board
 from edgekit.deploy.ssh.bootstrap import Installation, install, set_up, settings_files
 from edgekit.deploy.ssh.checks import check_bundle, check_settings, is_running
+from edgekit.deploy.ssh.complaints import printable
 from edgekit.deploy.ssh.control import Control
 from edgekit.deploy.ssh.following import Follower, start
 from edgekit.deploy.ssh.pushing import parcel_of, shipping_of
@@ -151,7 +152,7 @@ def go_back(
     follower = Follower(board, control, progress, deadline_s=deadline_s, clock_s=clock_s)
     status = follower.wait(found.name, wish)
     if status.phase != "rolled-back":
-        raise InputError(f"{board.name}: {found.name}: not rolled back: {status.reason}")
+        raise InputError(f"{board.name}: {found.name}: not rolled back: {printable(status.reason)}")
     return found.name, found.back
 
 
@@ -212,7 +213,7 @@ def _conclude(board: Board, offer: Offer, status: DeployStatus) -> None:
         BundleError: it refused, or rolled back.
         Unavailable: it could not.
     """
-    label = offer.release.label
+    label, reason = offer.release.label, printable(status.reason)
     runs = f"; {status.running} goes on running" if status.running else ""
     if status.phase == "committed":
         return
@@ -222,10 +223,10 @@ def _conclude(board: Board, offer: Offer, status: DeployStatus) -> None:
         raise BundleError(f"{board.name}: {label}: not installed; {status.running} runs")
     if status.phase == "failed":
         raise Unavailable(
-            f"{board.name}: {label}: failed: {status.reason}{runs}; the board tries again by itself"
+            f"{board.name}: {label}: failed: {reason}{runs}; the board tries again by itself"
         )
     what = "rolled back" if status.phase == "rolled-back" else "refused"
-    raise BundleError(f"{board.name}: {label}: {what}: {status.reason}{runs}")
+    raise BundleError(f"{board.name}: {label}: {what}: {reason}{runs}")
 
 
 def _rollout() -> str:

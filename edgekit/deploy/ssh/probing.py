@@ -68,7 +68,7 @@ class Facts:
 
 
 def probe_script(layout: Layout) -> str:
-    """The script; prints a fact a line."""
+    """The script; prints a fact a line, and where edgekit is there none of what it needs."""
     home, python, marker = quote(layout.home), layout.python, quote(layout.marker)
     version = "import importlib.metadata as m; print(m.version('edgekit'))"
     return (
@@ -76,13 +76,12 @@ def probe_script(layout: Layout) -> str:
         '[ "$(id -u)" = 0 ] || { sudo -n true && echo sudo; } 2>/dev/null\n'
         "[ ! -d /run/systemd/system ] || "
         "echo \"systemd $(systemctl --version | sed -n '1s/[^0-9]*\\([0-9]*\\).*/\\1/p')\"\n"
+        f"if [ -x {python} ] && [ ! -e {marker} ] && "
+        f'v=$({python} -I -c {quote(version)} 2>/dev/null); then echo "edgekit $v"; exit 0; fi\n'
         'echo "machine $(uname -m)"\n'
         f"for p in {_PYTHONS}; do p=$(command -v $p) || continue; "
         f'echo "python $p $($p -I -c {quote(_ASK_PYTHON)} 2>/dev/null)"; done\n'
-        f"if [ -x {python} ] && [ ! -e {marker} ]; then "
-        f'echo "edgekit $({python} -I -c {quote(version)} 2>/dev/null)"; fi\n'
-        f"if [ ! -e {marker} ] && [ -d {home} ] && "
-        f'[ -n "$(ls -A {home} 2>/dev/null)" ]; then echo taken; fi\n'
+        f'if [ ! -e {marker} ] && [ -n "$(ls -A {home} 2>/dev/null)" ]; then echo taken; fi\n'
         f'd={home}; while [ ! -d "$d" ]; do d=$(dirname "$d"); done\n'
         'echo "free $(df -Pk "$d" | awk \'NR==2 {print $4}\')"\n'
     )
@@ -106,7 +105,7 @@ def facts_of(printed: str) -> Facts:
         machine=single.get("machine", ""),
         pythons=tuple(pythons),
         edgekit=single.get("edgekit") or None,
-        is_taken="taken" in single and not single.get("edgekit"),
+        is_taken="taken" in single,
         free_bytes=int(free) * 1024 if free.isdecimal() else 0,
     )
 
