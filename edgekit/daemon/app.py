@@ -390,7 +390,7 @@ class App:
         message = self._metrics.read()
         for take in self._surroundings.on_metrics:
             take(message)
-        if self._link is not None:
+        if self._link is not None and self._link.connected:  # later they are of no use
             self._link.publish(self._topics.metrics, encode(message), qos=0)
 
     def _sum_up(self) -> bool:
