@@ -1,0 +1,198 @@
+"""Messages of a round as CBOR, in chunks that may come twice and in any order."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from edgekit.array import Array
+from edgekit.errors import InputError
+from edgekit.learning.federated.codecs import Codec, codec_of
+from edgekit.learning.federated.update import Update, as_arrays, as_vector
+
+SCHEMA = 1
+_ID_BYTES = 16
+
+
+def encode_update(update: Update, codec: Codec, data: bytes | None = None) -> bytes:
+    """An update as one message (RFC 8949); a control variate travels as float32.
+
+    Args:
+        update: what to send.
+        codec: how its change travels.
+        data: the change, encoded already by `with_feedback`; else the codec encodes it.
+    """
+    import cbor2
+
+    if data is None:
+        data = codec.encode(as_vector(update.change), _sizes(update.change))
+    message: dict[str, Any] = {
+        "schema": SCHEMA,
+        "client": update.client,
+        "version": update.version,
+        "samples": update.samples,
+        "steps": update.steps,
+        "codec": codec.name,
+        "change": data,
+    }
+    if update.control:
+        plain = codec_of("float32")
+        message["control"] = plain.encode(as_vector(update.control), _sizes(update.control))
+    return bytes(cbor2.dumps(message))
+
+
+def decode_update(message: bytes, shapes: Mapping[str, tuple[int, ...]]) -> Update:
+    """The update in a message, for a model of these shapes. It still needs `check_update`.
+
+    Raises:
+        InputError: it is no such message; the text says what is wrong.
+    """
+    found = _loaded(message, dict)
+    if found.get("schema") != SCHEMA:
+        raise InputError(f"an update of the schema {found.get('schema')!r} is none of {SCHEMA}")
+    for key, kind in _KINDS.items():
+        if type(found.get(key)) is not kind:
+            raise InputError(f"an update's {key} is missing or no {kind.__name__}")
+    sizes = [prod(shapes[name]) for name in sorted(shapes)]
+    change = codec_of(found["codec"]).decode(found["change"], sizes)
+    control: Mapping[str, Array] = {}
+    if "control" in found:
+        if type(found["control"]) is not bytes:
+            raise InputError("an update's control is no bytes")
+        control = as_arrays(codec_of("float32").decode(found["control"], sizes), shapes)
+    return Update(
+        found["client"],
+        found["version"],
+        found["samples"],
+        found["steps"],
+        as_arrays(change, shapes),
+        control,
+    )
+
+
+_KINDS: Mapping[str, type] = {
+    "client": str,
+    "version": int,
+    "samples": int,
+    "steps": int,
+    "codec": str,
+    "change": bytes,
+}
+
+
+def chunked(message: bytes, limit: int) -> list[bytes]:
+    """A message as chunks of at most `limit` bytes each.
+
+    Args:
+        message: any bytes.
+        limit: above 64.
+
+    Raises:
+        InputError: the limit is too low.
+    """
+    import cbor2
+
+    room = limit - _ID_BYTES - 32  # CBOR's heads of an array, two numbers and two byte strings
+    if room < 16:
+        raise InputError(f"chunks of {limit} bytes are too small; allow 64 at least")
+    name = hashlib.sha256(message).digest()[:_ID_BYTES]
+    total = max(1, -(-len(message) // room))
+    return [
+        bytes(cbor2.dumps([name, number, total, message[number * room : (number + 1) * room]]))
+        for number in range(total)
+    ]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of a message.
+
+    Attributes:
+        of: the first 16 bytes of the message's SHA-256.
+        number: from 0.
+        total: how many parts there are.
+        data: the part.
+    """
+
+    of: bytes
+    number: int
+    total: int
+    data: bytes
+
+
+def decode_chunk(data: bytes) -> Chunk:
+    """The chunk in some bytes.
+
+    Raises:
+        InputError: it is none.
+    """
+    found = _loaded(data, list)
+    if [type(part) for part in found] != [bytes, int, int, bytes]:
+        raise InputError("a chunk is not [name, number, total, bytes]")
+    chunk = Chunk(*found)
+    if len(chunk.of) != _ID_BYTES or not 0 <= chunk.number < chunk.total:
+        raise InputError(f"there is no chunk {chunk.number} of {chunk.total}")
+    return chunk
+
+
+class Reassembly:
+    """Puts the chunks of one message together.
+
+    Args:
+        limit_bytes: what all chunks together may hold.
+    """
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._parts: dict[int, bytes] = {}
+        self._first: Chunk | None = None
+        self._held = 0
+
+    def add(self, chunk: Chunk) -> bytes | None:
+        """Takes a chunk; the message, once none is missing.
+
+        Raises:
+            InputError: the chunk is of another message, there are too many bytes, or the message
+                is not what its name says. What is held stays.
+        """
+        first = self._first or chunk
+        if (chunk.of, chunk.total) != (first.of, first.total):
+            raise InputError("the chunk is of another message")
+        if chunk.number not in self._parts:
+            if self._held + len(chunk.data) > self._limit or chunk.total > self._limit:
+                raise InputError(f"the message is larger than {self._limit} bytes")
+            self._parts[chunk.number] = chunk.data
+            self._held += len(chunk.data)
+        self._first = first
+        if len(self._parts) < chunk.total:
+            return None
+        message = b"".join(self._parts[number] for number in range(chunk.total))
+        if hashlib.sha256(message).digest()[:_ID_BYTES] != chunk.of:
+            self._parts.clear()
+            self._held = 0
+            raise InputError("the message is damaged: its SHA-256 is another; send it again")
+        return message
+
+    @property
+    def missing(self) -> Sequence[int]:
+        """Which chunks to ask for again; empty before the first has come."""
+        if self._first is None:
+            return ()
+        return [n for n in range(self._first.total) if n not in self._parts]
+
+
+def _sizes(arrays: Mapping[str, Array]) -> list[int]:
+    return [arrays[name].size for name in sorted(arrays)]
+
+
+def _loaded(data: bytes, kind: type) -> Any:
+    import cbor2
+
+    try:
+        found = cbor2.loads(data)
+    except Exception as error:  # cbor2 lets errors of codecs, dates and recursion through
+        raise InputError(f"not CBOR: {type(error).__name__}") from error
+    if type(found) is not kind:
+        raise InputError(f"CBOR of {type(found).__name__}, not {kind.__name__}")
+    return found
