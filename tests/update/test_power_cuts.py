@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said(
 
 def test_twenty_cuts_are_aimed_at_every_step_in_both_ways() -> None:
     made = plans(20, random.Random(1))
-    assert len(made) == 20
+    assert sum(plan.cuts for plan in made) in (20, 21)
     assert {plan.when for plan in made} == {
         *("refreshing", "downloading", "unpacking", "testing", "trial", "committed", "start")
     }

@@ -63,6 +63,7 @@ class Board:
         self._pid_file = self.disk.with_suffix(".pid")
         self._port_file = self.disk.with_suffix(".port")
         self._monitor = self.disk.with_suffix(".monitor")
+        self._control = self.disk.with_suffix(".ssh")
         self.console = self.disk.with_suffix(".log")
 
     @property
@@ -119,7 +120,7 @@ class Board:
             BoardFailed: it does not.
         """
         deadline = time.monotonic() + _BOOT_S
-        while self.ssh("true", timeout_s=30).returncode:
+        while not self._log_in():
             if self.pid is None or time.monotonic() > deadline:
                 with suppress(OSError):
                     sys.stderr.write(self.console.read_text(errors="replace")[-2000:])
@@ -135,7 +136,8 @@ class Board:
         """How to run something on it, as root."""
         options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR")
         more = ("IdentitiesOnly=yes", "ConnectTimeout=10", "ServerAliveInterval=5", "BatchMode=yes")
-        told = [word for option in options + more for word in ("-o", option)]
+        shared = (f"ControlPath={self._control}",)
+        told = [word for option in options + more + shared for word in ("-o", option)]
         key = str(self._folder / "id_ed25519")
         return ["ssh", "-i", key, *told, "-p", str(self.port), "root@127.0.0.1", *script]
 
@@ -179,6 +181,7 @@ class Board:
         """Ends the emulator at once: what the board had not synced may be lost."""
         if (pid := self.pid) is not None:
             os.kill(pid, signal.SIGKILL)
+            self._hang_up()
             while self._is_ours(pid):
                 time.sleep(0.01)
         self._pid_file.unlink(missing_ok=True)
@@ -186,11 +189,13 @@ class Board:
     def reset(self) -> None:
         """Presses the reset button: as a cut, but the same emulator boots again."""
         self._tell("system_reset")
+        self._hang_up()
 
     def power_down(self) -> None:
         """Presses the power button, and waits until it is off."""
         if (pid := self.pid) is None:
             return
+        self._hang_up()
         self._tell("system_powerdown")
         deadline = time.monotonic() + _DOWN_S
         while self.pid is not None:
@@ -217,6 +222,21 @@ class Board:
         words = (played.stdout + played.stderr + looked.stdout + looked.stderr).strip()
         return DiskCheck(played.returncode in (0, 1) and looked.returncode == 0, words)
 
+    def _log_in(self) -> bool:
+        """Makes the connection that all commands share: each log-in is seconds of emulation."""
+        *command, destination = self.ssh_command()
+        if self._control.exists() and _quietly([*command, "-O", "check", destination], timeout_s=9):
+            return True
+        command += ["-o", "ControlMaster=yes", "-o", "ControlPersist=yes", "-f", "-N"]
+        return _quietly([*command, destination], timeout_s=60)
+
+    def _hang_up(self) -> None:
+        """Ends that connection, whose other end is gone or will be."""
+        *command, destination = self.ssh_command()
+        if self._control.exists():
+            _quietly([*command, "-O", "exit", destination], timeout_s=10)
+        self._control.unlink(missing_ok=True)
+
     def _is_ours(self, pid: int) -> bool:
         try:
             return str(self.disk).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -230,6 +250,21 @@ class Board:
             _read_prompt(monitor)
             monitor.sendall(command.encode() + b"\n")
             _read_prompt(monitor)
+
+
+def _quietly(command: Sequence[str], *, timeout_s: float) -> bool:
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def _read_prompt(monitor: socket.socket) -> None:

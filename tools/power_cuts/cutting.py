@@ -10,6 +10,7 @@ from tools.power_cuts.looking import Report
 Kind = Literal["power cut", "reset"]
 When = Literal["refreshing", "downloading", "unpacking", "testing", "trial", "committed", "start"]
 
+_KINDS: tuple[Kind, ...] = ("power cut", "power cut", "power cut", "reset")
 _LONGEST_DELAY_S: dict[When, float] = {
     "refreshing": 2.0,
     "downloading": 1.0,
@@ -35,19 +36,28 @@ class Plan:
     delay_s: float
     kind: Kind
 
+    @property
+    def cuts(self) -> int:
+        """How often the power fails."""
+        return 2 if self.when == "start" else 1
+
 
 def plans(count: int, rng: random.Random) -> list[Plan]:
-    """Cuts that are spread over all steps; about every fourth is a reset."""
-    steps: list[When] = []
-    while len(steps) < count:
-        turn = list(_LONGEST_DELAY_S)
-        rng.shuffle(turn)
-        steps += turn
-    kinds: list[Kind] = ["reset" if number % 4 == 3 else "power cut" for number in range(count)]
-    return [
-        Plan(when, rng.uniform(0, _LONGEST_DELAY_S[when]), kind)
-        for when, kind in zip(steps[:count], kinds, strict=True)
-    ]
+    """Cuts that are spread over all steps; about every fourth is a reset.
+
+    Args:
+        count: how many. One that is aimed at a start is two: the start is one after a cut.
+        rng: chooses the order and the moments.
+    """
+    made: list[Plan] = []
+    turn: list[When] = []
+    while sum(plan.cuts for plan in made) < count:
+        if not turn:
+            turn = [*_LONGEST_DELAY_S, "start"]
+            rng.shuffle(turn)
+        when, kind = turn.pop(), _KINDS[len(made) % 4]
+        made.append(Plan(when, rng.uniform(0, _LONGEST_DELAY_S[when]), kind))
+    return made
 
 
 @dataclass(frozen=True)
