@@ -144,7 +144,10 @@ class _Run:
         self.own: dict[int, dict[str, Array]] = {}
         self._trainer, self._clients, self._strategy = trainer, clients, strategy
         self._plan, self._on_the_way = plan, on_the_way
-        self._seed_of: Seed = seed_of or (lambda number, client: (plan.seed, number, client))
+        apart = max(1000, len(clients))
+        self._seed_of: Seed = seed_of or (
+            lambda number, client: (apart * number + client, plan.seed)
+        )
         self._first = trainer.parameters
         shared = self._first if plan.personal is None else plan.personal.shared(self._first)
         self.model = GlobalModel(shared)

@@ -26,7 +26,7 @@ def dirichlet(
         labels: int64 `[samples]`.
         clients: how many.
         alpha: above 0; the smaller, the fewer classes each client sees.
-        rng: of the order within each class, then of its shares.
+        rng: of each class's shares; who comes first gets the first samples of it.
         least: how many samples each client has at least.
 
     Raises:
@@ -35,7 +35,7 @@ def dirichlet(
     _require(labels, clients * least)
     parts: list[list[int]] = [[] for _ in range(clients)]
     for label in np.unique(labels):
-        numbers = rng.permutation(np.flatnonzero(labels == label))
+        numbers = np.flatnonzero(labels == label)
         shares = rng.dirichlet(np.full(clients, alpha))
         cuts = (np.cumsum(shares)[:-1] * len(numbers)).astype(int)
         for part, more in zip(parts, np.split(numbers, cuts), strict=True):

@@ -43,11 +43,11 @@ def digits_task(clients: int, how: str, seed: int) -> Task:
 
     x, y = load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32)
-    order = np.random.default_rng(seed).permutation(len(y))
-    learned, test = order[:-360], order[-360:]
     rng = np.random.default_rng(seed)
+    order = rng.permutation(len(y))
+    test, learned = order[:360], order[360:]
     distinct = min(clients, len(learned) // 2)
-    parts = [learned[part] for part in split(how, y[learned], distinct, rng)]
+    parts = [np.sort(learned[part]) for part in split(how, y[learned], distinct, rng)]
     if clients > distinct:
         parts = [rng.choice(parts[number % distinct], 32) for number in range(clients)]
     return Task(perceptron((64, 32, 10), seed), Clients((x, y), parts, (x[test], y[test])))

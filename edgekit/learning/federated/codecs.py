@@ -12,7 +12,7 @@ import numpy as np
 
 from edgekit.array import Array
 from edgekit.errors import InputError
-from edgekit.learning.federated.varints import packed_numbers, unpacked_numbers
+from edgekit.learning.federated.rice import packed_places, unpacked_places
 
 
 class Codec(Protocol):
@@ -69,28 +69,56 @@ class Float16:
 
 @dataclass(frozen=True)
 class Int8:
-    """A byte each, and for each tensor the step between two numbers, its largest over 127."""
+    """A byte each, and for each tensor the step between two numbers, its largest over 127.
+
+    Attributes:
+        most: the largest whole number.
+    """
 
     name: str = "int8"
+    most: int = 127
 
     def encode(self, vector: Array, sizes: Sequence[int]) -> bytes:
         """See `Codec`."""
         scales, whole = [], []
         for part in _parts(vector, sizes):
-            scale = np.float32(np.abs(part).max(initial=0.0) / np.float32(127))
+            scale = np.float32(np.abs(part).max(initial=0.0) / np.float32(self.most))
             scales.append(scale)
             divided = part / scale if scale > 0 else np.zeros_like(part)
-            whole.append(np.clip(np.rint(divided), -127, 127).astype(np.int8))
-        return np.array(scales, "<f4").tobytes() + b"".join(part.tobytes() for part in whole)
+            whole.append(np.clip(np.rint(divided), -self.most, self.most).astype(np.int8))
+        return np.array(scales, "<f4").tobytes() + self._packed(np.concatenate(whole))
 
     def decode(self, data: bytes, sizes: Sequence[int]) -> Array:
         """See `Codec`."""
         start = 4 * len(sizes)
         scales = _finite(_read(data[:start], "<f4", len(sizes)))
         if (scales < 0).any():
-            raise InputError("int8: the step between two numbers is below 0")
-        whole = _read(data[start:], np.int8, sum(sizes))
+            raise InputError(f"{self.name}: the step between two numbers is below 0")
+        whole = self._unpacked(data[start:], sum(sizes))
         return _finite(whole.astype(np.float32) * np.repeat(scales, sizes))
+
+    def _packed(self, whole: Array) -> bytes:
+        return whole.tobytes()
+
+    def _unpacked(self, data: bytes, count: int) -> Array:
+        return _read(data, np.int8, count)
+
+
+@dataclass(frozen=True)
+class Int4(Int8):
+    """Half a byte each, -7 to 7, else as `Int8`: for the few values of `TopK`."""
+
+    name: str = "int4"
+    most: int = 7
+
+    def _packed(self, whole: Array) -> bytes:
+        nibbles = np.append(whole, np.zeros(len(whole) % 2, np.int8)).astype(np.uint8) & 0x0F
+        return (nibbles[::2] | nibbles[1::2] << 4).tobytes()
+
+    def _unpacked(self, data: bytes, count: int) -> Array:
+        pairs = _read(data, np.uint8, -(-count // 2))
+        nibbles = np.stack([pairs & 0x0F, pairs >> 4], axis=1).reshape(-1)[:count]
+        return (nibbles.astype(np.int8) ^ 8) - np.int8(8)
 
 
 @dataclass(frozen=True)
@@ -120,16 +148,12 @@ class TopK:
         """See `Codec`."""
         count = self._count(sizes)
         places = np.sort(np.argpartition(-np.abs(vector), count - 1)[:count])
-        gaps = packed_numbers(np.diff(places, prepend=-1) - 1)
-        return gaps + self.inner.encode(vector[places], [count])
+        return packed_places(places, len(vector)) + self.inner.encode(vector[places], [count])
 
     def decode(self, data: bytes, sizes: Sequence[int]) -> Array:
         """See `Codec`."""
         count = self._count(sizes)
-        gaps, used = unpacked_numbers(data, count, below=sum(sizes))
-        places = np.cumsum(gaps + 1) - 1
-        if places[-1] >= sum(sizes):
-            raise InputError("top-k: a number is beyond the last parameter")
+        places, used = unpacked_places(data, count, sum(sizes))
         vector = np.zeros(sum(sizes), np.float32)
         vector[places] = self.inner.decode(data[used:], [count])
         return vector
@@ -185,7 +209,7 @@ def with_feedback(
     return data, wanted - codec.decode(data, sizes)
 
 
-_PLAIN: Mapping[str, Codec] = {one.name: one for one in (Float32(), Float16(), Int8())}
+_PLAIN: Mapping[str, Codec] = {one.name: one for one in (Float32(), Float16(), Int8(), Int4())}
 
 
 def codec_of(text: str) -> Codec:
