@@ -102,8 +102,7 @@ class Trial:
         return is_step or self._has_ended(phase, version)
 
     def _hear_of_commit(self, watch: Watch) -> None:
-        phase, version, _ = watch.last
-        if phase == "committed" and version == self._promise.after:
+        if watch.has_heard("committed", self._promise.after):
             self._promise = replace(self._promise, is_committed=True)
 
     def _interrupt(self, plan: Plan) -> None:

@@ -165,6 +165,11 @@ class Watch:
         with self._news:
             return self._heard[-1] if self._heard else ("nothing", None, None)
 
+    def has_heard(self, phase: str, version: str) -> bool:
+        """Whether the board has told a step."""
+        with self._news:
+            return any(step[:2] == (phase, version) for step in self._heard)
+
     def wait(
         self, wanted: Callable[[str, str | None], bool], *, timeout_s: float
     ) -> tuple[str, str | None, str | None] | None:

@@ -147,11 +147,11 @@ def main() -> int:
             services = Services(board)
             tried = [
                 services.ready,
-                services.watchdog,
                 services.restart,
                 services.broken_code,
                 services.broken_code_and_cuts,
-                services.good_code,
+                services.good_code,  # last of these: from here on slot b runs
+                services.watchdog,
             ]
             for look in [*tried, services.exit_seven] if options.reboot else tried:
                 print(f"{look.__name__}: {look()}", flush=True)
