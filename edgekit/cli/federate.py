@@ -15,7 +15,7 @@ def federate() -> None:
 
 
 @federate.command(short_help="Try rounds with many clients in one process.")
-@click.option("--task", default="digits", show_default=True, help="digits, synthetic:ALPHA,BETA.")
+@click.option("--task", default="digits", show_default=True, help="Or synthetic:ALPHA,BETA.")
 @click.option("--clients", type=click.IntRange(1), default=10, show_default=True)
 @click.option(
     "--split",

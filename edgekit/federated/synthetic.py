@@ -7,7 +7,9 @@ from edgekit.federated.clients import Clients
 FEATURES, CLASSES = 60, 10
 
 
-def synthetic(alpha: float, beta: float, *, clients: int = 30, seed: int = 0) -> Clients:
+def synthetic(
+    alpha: float, beta: float, *, clients: int = 30, seed: int = 0, most: int | None = None
+) -> Clients:
     """The paper's Synthetic(alpha, beta): each client has its own linear model and its own inputs.
 
     Args:
@@ -15,6 +17,7 @@ def synthetic(alpha: float, beta: float, *, clients: int = 30, seed: int = 0) ->
         beta: how much their inputs differ.
         clients: how many; their numbers of samples follow a power law, from 50.
         seed: of everything.
+        most: how many samples a client has at most; `None` for any number.
 
     Returns:
         Nine tenths of each client's samples, and the rest of all as test; float32 `[N, 60]` and
@@ -22,6 +25,7 @@ def synthetic(alpha: float, beta: float, *, clients: int = 30, seed: int = 0) ->
     """
     rng = np.random.RandomState(seed)
     counts = rng.lognormal(4, 2, clients).astype(int) + 50
+    counts = counts if most is None else np.minimum(counts, most)
     model_means = rng.normal(0, alpha, clients)
     input_means = rng.normal(0, beta, clients)
     deviations = np.arange(1, FEATURES + 1) ** -0.6

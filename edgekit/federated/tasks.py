@@ -53,14 +53,18 @@ def digits_task(clients: int, how: str, seed: int) -> Task:
     return Task(perceptron((64, 32, 10), seed), Clients((x, y), parts, (x[test], y[test])))
 
 
-def synthetic_task(clients: int, alpha: float, beta: float, seed: int) -> Task:
+def synthetic_task(
+    clients: int, alpha: float, beta: float, seed: int, *, most: int | None = None
+) -> Task:
     """FedProx's Synthetic(alpha, beta), and its multinomial logistic regression from zero."""
-    data = synthetic(alpha, beta, clients=clients, seed=seed)
+    data = synthetic(alpha, beta, clients=clients, seed=seed, most=most)
     return Task(perceptron((FEATURES, CLASSES), None), data)
 
 
 def task_of(text: str, clients: int, how: str, seed: int) -> Task:
-    """The task of a name: `digits`, or `synthetic:ALPHA,BETA`, which brings its own split.
+    """The task of a name: `digits`, or `synthetic:ALPHA,BETA` or `synthetic:ALPHA,BETA,MOST`.
+
+    Generated clients bring their own samples, MOST at most.
 
     Raises:
         InputError: there is no such task.
@@ -70,11 +74,13 @@ def task_of(text: str, clients: int, how: str, seed: int) -> Task:
         return digits_task(clients, how, seed)
     if kind == "synthetic":
         try:
-            alpha, beta = (float(number) for number in (numbers or "1,1").split(","))
-            return synthetic_task(clients, alpha, beta, seed)
+            alpha, beta, *rest = (numbers or "1,1").split(",")
+            most = max(int(rest.pop()), 50) if rest else None
+            if not rest:
+                return synthetic_task(clients, float(alpha), float(beta), seed, most=most)
         except ValueError:
             pass
-    raise InputError(f"no task {text!r}; use digits or synthetic:ALPHA,BETA")
+    raise InputError(f"no task {text!r}; use digits or synthetic:ALPHA,BETA,MOST")
 
 
 def perceptron(sizes: tuple[int, ...], seed: int | None) -> ir.Model:

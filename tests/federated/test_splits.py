@@ -7,6 +7,7 @@ from edgekit.errors import InputError
 from edgekit.federated.measures import label_skew, update_divergence
 from edgekit.federated.splits import split
 from edgekit.federated.synthetic import synthetic
+from edgekit.federated.tasks import task_of
 from edgekit.learning.federated import Update
 
 LABELS = np.random.default_rng(0).integers(0, 10, 2000)
@@ -76,3 +77,15 @@ def test_generated_clients_differ_as_asked_for_and_come_again() -> None:
         for clients in (same, apart)
     ]
     assert means[1] > 2 * means[0]
+
+
+def test_a_task_that_there_is_not_is_refused() -> None:
+    for text in ("", "cats", "synthetic:1", "synthetic:1,x", "synthetic:1,1,1,1"):
+        with pytest.raises(InputError, match="no task"):
+            task_of(text, 5, "even", 0)
+
+
+def test_generated_clients_have_no_more_samples_than_are_allowed() -> None:
+    clients = task_of("synthetic:1,1,200", 30, "even", 0).clients
+    assert max(map(len, clients.parts)) == 180
+    assert len(clients) == 30

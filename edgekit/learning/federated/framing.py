@@ -3,7 +3,9 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from math import prod
+from types import ModuleType
 from typing import Any
 
 from edgekit.array import Array
@@ -23,8 +25,6 @@ def encode_update(update: Update, codec: Codec, data: bytes | None = None) -> by
         codec: how its change travels.
         data: the change, encoded already by `with_feedback`; else the codec encodes it.
     """
-    import cbor2
-
     if data is None:
         data = codec.encode(as_vector(update.change), _sizes(update.change))
     message: dict[str, Any] = {
@@ -39,7 +39,7 @@ def encode_update(update: Update, codec: Codec, data: bytes | None = None) -> by
     if update.control:
         plain = codec_of("float32")
         message["control"] = plain.encode(as_vector(update.control), _sizes(update.control))
-    return bytes(cbor2.dumps(message))
+    return bytes(_cbor().dumps(message))
 
 
 def decode_update(message: bytes, shapes: Mapping[str, tuple[int, ...]]) -> Update:
@@ -91,15 +91,13 @@ def chunked(message: bytes, limit: int) -> list[bytes]:
     Raises:
         InputError: the limit is too low.
     """
-    import cbor2
-
     room = limit - _ID_BYTES - 32  # CBOR's heads of an array, two numbers and two byte strings
     if room < 16:
         raise InputError(f"chunks of {limit} bytes are too small; allow 64 at least")
     name = hashlib.sha256(message).digest()[:_ID_BYTES]
     total = max(1, -(-len(message) // room))
     return [
-        bytes(cbor2.dumps([name, number, total, message[number * room : (number + 1) * room]]))
+        bytes(_cbor().dumps([name, number, total, message[number * room : (number + 1) * room]]))
         for number in range(total)
     ]
 
@@ -186,11 +184,17 @@ def _sizes(arrays: Mapping[str, Array]) -> list[int]:
     return [arrays[name].size for name in sorted(arrays)]
 
 
-def _loaded(data: bytes, kind: type) -> Any:
-    import cbor2
-
+def _cbor() -> ModuleType:
     try:
-        found = cbor2.loads(data)
+        return import_module("cbor2")
+    except ImportError as error:
+        raise InputError("federated rounds need cbor2: pip install 'edgekit[federated]'") from error
+
+
+def _loaded(data: bytes, kind: type) -> Any:
+    cbor = _cbor()
+    try:
+        found = cbor.loads(data)
     except Exception as error:  # cbor2 lets errors of codecs, dates and recursion through
         raise InputError(f"not CBOR: {type(error).__name__}") from error
     if type(found) is not kind:
