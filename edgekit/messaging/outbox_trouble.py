@@ -8,6 +8,8 @@ from pathlib import Path
 
 def is_damaged(error: Exception) -> bool:
     """Whether an error of SQLite is about what the file holds, so that trying again is no use."""
+    if isinstance(error, UnicodeDecodeError):  # what SQLite says quotes the damage itself
+        return True
     if isinstance(error, sqlite3.OperationalError):
         # Our statements are right, so one that makes no sense speaks of damaged table definitions.
         is_plain = getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR"

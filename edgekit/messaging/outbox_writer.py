@@ -163,7 +163,7 @@ class OutboxWriter:
     def _tried(self, do: Callable[[OutboxStore], Outcome]) -> Outcome:
         try:
             outcome = do(self._opened())
-        except (sqlite3.Error, DamagedStore, OSError) as error:
+        except (sqlite3.Error, UnicodeDecodeError, DamagedStore, OSError) as error:
             self._give_up(error)
             return Outcome(failed=True)
         if self._is_in_trouble and outcome.stored:

@@ -129,7 +129,7 @@ def read_decisions(path: Path, query: Query) -> list[Decision]:
                 [*values, query.limit],
             ).fetchall()
         return [decision for row in reversed(rows) if (decision := _decision(row)) is not None]
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if not is_damaged(error):
             hint = "run it as the user of edgekitd, or as root"
             raise Unavailable(f"{path}: cannot be read: {error}; {hint}") from error

@@ -114,7 +114,7 @@ class DecisionLog:
             try:
                 self._append(rows)
                 return
-            except (sqlite3.Error, DamagedStore, OSError) as error:
+            except (sqlite3.Error, UnicodeDecodeError, DamagedStore, OSError) as error:
                 self._close()
                 if is_first_try and (is_damaged(error) or isinstance(error, DamagedStore)):
                     self._begin_anew(error)

@@ -302,6 +302,7 @@ def test_a_missing_program_says_what_to_install() -> None:
 def test_entering_twenty_times_leaks_nothing() -> None:
     source = source_of(camera("steady"))
     me = psutil.Process()
+    others = set(me.children(recursive=True))
 
     def once(number: int) -> None:
         with source:
@@ -320,7 +321,7 @@ def test_entering_twenty_times_leaks_nothing() -> None:
     assert me.num_fds() == files
     assert me.num_threads() == threads
     assert shared_maps() == maps
-    assert me.children(recursive=True) == []
+    assert set(me.children(recursive=True)) <= others
 
 
 def shared_maps() -> int:

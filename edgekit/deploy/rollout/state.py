@@ -193,7 +193,7 @@ class Memory:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
             raise InputError(
                 f"{self._path}: rollouts cannot be remembered there: {error}; "
                 "name another file with --state"
