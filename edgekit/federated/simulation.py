@@ -18,6 +18,7 @@ from edgekit.learning.federated.codecs import Codec, Float32, with_feedback
 from edgekit.learning.federated.framing import decode_update, encode_update
 from edgekit.learning.federated.trainer import Guidance, LocalTrainer
 from edgekit.learning.federated.update import Update, as_vector, shapes_of
+from edgekit.learning.learner import LearningDiverged
 
 Seed = Callable[[int, int], int | Sequence[int]]
 """From a round, from 1, and a client's number to the seed of its order of samples."""
@@ -64,7 +65,7 @@ class Round:
         accuracy: of the global model on the test samples.
         loss: of it on them.
         updates: how many were combined.
-        refused: whose were not, and why.
+        refused: whose were not, and why: also those whose training came to NaN or infinity.
         bytes_up: of all updates as they travel, without what a transport adds.
         label_skew: see `edgekit.federated.measures`.
         update_divergence: see there.
@@ -118,8 +119,7 @@ def simulate(
 
     Raises:
         InputError: samples do not fit the step, or the strategy needs another one.
-        RoundFailed: too few updates were good in a round.
-        LearningDiverged: a client's training came to NaN or infinity.
+        RoundFailed: too few updates were good in a round, or the strategy needs more.
     """
     run = _Run(trainer, clients, strategy, plan, seed_of, on_the_way)
     rounds = []
@@ -173,7 +173,11 @@ class _Run:
                     continue
             base = self._past[-1 - rng.randint(0, min(plan.staleness, len(self._past) - 1))]
             guidance = strategy.guidance(base, epochs=epochs, rate=plan.rate)
-            message = self._trained(name, base, guidance, number)
+            try:
+                message = self._trained(name, base, guidance, number)
+            except LearningDiverged as error:
+                refused[name] = str(error)
+                continue
             bytes_up += len(message)
             try:
                 updates.append(self._received(name, message, base.version))

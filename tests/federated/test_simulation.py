@@ -141,6 +141,17 @@ def test_nan_is_refused_and_named(task: Task, trainer: LocalTrainer) -> None:
     assert found.updates == 8
 
 
+def test_a_client_that_diverges_is_named_and_left_out(task: Task, trainer: LocalTrainer) -> None:
+    pixels, classes = task.clients.arrays
+    pixels = pixels.copy()
+    pixels[task.clients.parts[4]] *= np.float32(1e30)
+    clients = replace(task.clients, arrays=(pixels, classes))
+    found = simulate(trainer, clients, FedAvg(), replace(PLAN, rounds=1)).rounds[0]
+    assert set(found.refused) == {"client000004"}
+    assert "diverged" in found.refused["client000004"]
+    assert found.updates == 9
+
+
 def test_long_updates_are_refused_where_a_limit_is_set(task: Task, trainer: LocalTrainer) -> None:
     plan = replace(PLAN, rounds=1, longest=5.0)
     found = simulate(trainer, task.clients, FedAvg(), plan, on_the_way=_Attack("scaled")).rounds[0]

@@ -25,6 +25,7 @@ from edgekit.learning.federated.privacy import (
     with_gaussian_noise,
 )
 from edgekit.learning.federated.update import norm_of
+from tests.architecture.test_wall import BEYOND, modules_after
 
 SHAPES = {"w": (3, 2), "b": (2,)}
 LIMITS = Limits(SHAPES, version=4, longest=10.0, samples=1000)
@@ -183,3 +184,11 @@ def test_randomised_answers_are_private_and_their_counts_unbiased() -> None:
     estimated = estimated_counts(answers, 4, epsilon)
     assert np.abs(estimated - np.bincount(labels)).max() < 2500
     assert abs(estimated.sum() - len(labels)) < 1e-6
+
+
+def test_a_board_that_learns_with_others_imports_no_workstation_library() -> None:
+    loaded = modules_after(
+        "import edgekit.learning.federated, edgekit.learning.federated.framing, "
+        "edgekit.learning.federated.codecs, edgekit.learning.federated.privacy"
+    )
+    assert not loaded & set(BEYOND)
