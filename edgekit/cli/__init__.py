@@ -20,6 +20,7 @@ COMMANDS = {
     "deploy": "edgekit.cli.deploy:deploy",
     "distill": "edgekit.cli.step:distill",
     "doctor": "edgekit.cli.doctor:doctor",
+    "federate": "edgekit.cli.federate:federate",
     "finetune": "edgekit.cli.step:finetune",
     "inspect": "edgekit.cli.inspect:inspect",
     "keys": "edgekit.cli.keys:keys",
