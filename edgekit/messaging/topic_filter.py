@@ -1,8 +1,11 @@
 """What a topic may be, and which topics a subscription covers: MQTT 5, section 4.7."""
 
+from functools import lru_cache
+
 _LONGEST_BYTES = 65535
 
 
+@lru_cache(256)  # a board publishes to a few, over and over
 def is_topic(text: str) -> bool:
     """Whether messages can be published to it: no wildcards."""
     return is_topic_filter(text) and not {"+", "#"} & set(text)

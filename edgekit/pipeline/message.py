@@ -1,8 +1,25 @@
 """The message that stands for an event, the same at a broker and in a file."""
 
-from edgekit.messaging.payloads import Fired, Infer, ModelName, Timings, TopClass
+from edgekit.messaging.payloads import Fired, Infer, ModelName, Timings, TopClass, encode
 from edgekit.pipeline.parts import Event, Firing, Inference
 from edgekit.runtime.prediction import AnomalyScore, Classification, RawValues
+
+
+def payload_of(event: Event) -> bytes:
+    """The message of an event as JSON; made once for all sinks that take the event in turn.
+
+    Raises:
+        InputError: the event has no message: a number is not finite, or out of its range.
+    """
+    global _latest
+    known = _latest
+    if known is None or known[0] is not event:
+        known = _latest = (event, encode(message_of(event)))
+    return known[1]
+
+
+_latest: tuple[Event, bytes] | None = None
+"""The event that was told last; replaced as a whole, so that threads need no lock."""
 
 
 def message_of(event: Event) -> Infer | Fired:
@@ -29,8 +46,10 @@ def infer_of(event: Inference) -> Infer:
         case Classification(classes):
             # A float32 softmax can come out a rounding error above 1.
             top = tuple(
-                TopClass(id=found.id, label=found.label, p=round(min(1.0, max(0.0, found.p)), 6))
-                for found in classes
+                [
+                    TopClass(id=one.id, label=one.label, p=round(min(1.0, max(0.0, one.p)), 6))
+                    for one in classes
+                ]
             )
         case AnomalyScore() as anomaly:
             score, threshold, anomalous = anomaly.score, anomaly.threshold, anomaly.anomalous

@@ -34,7 +34,8 @@ def interpret(
     match manifest.output.kind:
         case "scores" | "logits":
             scores = values.reshape(-1)
-            _require_finite(float(np.add.reduce(scores)))  # one NaN or infinity is in the sum too
+            _require_finite(scores.item(scores.argmax()))  # which is the first NaN, if there is one
+            _require_finite(scores.item(scores.argmin()))
             probabilities = softmax(scores) if manifest.output.kind == "logits" else scores
             return Classification.of(probabilities, labels, top=top)
         case "score":

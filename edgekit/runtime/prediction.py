@@ -35,10 +35,8 @@ class Classification:
     @classmethod
     def of(cls, scores: Array, labels: tuple[str, ...], *, top: int = 5) -> Self:
         """The `top` likeliest classes of the probabilities float64 `[classes]`, which it keeps."""
-        likeliest = tuple(
-            ClassScore(i, label_of(i, labels), scores.item(i)) for i in _best(scores, top)
-        )
-        return cls(likeliest, scores, labels)
+        likeliest = [ClassScore(i, label_of(i, labels), scores.item(i)) for i in _best(scores, top)]
+        return cls(tuple(likeliest), scores, labels)
 
 
 def _best(scores: Array, count: int) -> list[int]:
@@ -85,8 +83,7 @@ class RawValues:
 Prediction = Classification | AnomalyScore | RawValues
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True):
     """Milliseconds: from capture to the start of work (`age`), then each step of the work."""
 
     age: float

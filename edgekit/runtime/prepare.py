@@ -1,5 +1,7 @@
 """Turns a sample into the tensor a model takes."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from edgekit.array import Array
@@ -31,6 +33,21 @@ def prepare(data: Array, spec: InputSpec) -> Array:
     if tensor.dtype.kind == "f" and np.dtype(spec.dtype).kind in "ui":
         raise InputError(f"has dtype {tensor.dtype}, the model takes {spec.dtype}")
     return np.ascontiguousarray(tensor, dtype=spec.dtype)
+
+
+def preparer(spec: InputSpec) -> Callable[[Array], Array]:
+    """`prepare` for one model, with all that does not depend on the sample decided beforehand."""
+    rule = spec.picture
+    if rule is None or not rule.is_plain or spec.dtype != "uint8":
+        return lambda data: prepare(data, spec)
+    shape = (rule.height, rule.width, 3)
+
+    def plain(data: Array) -> Array:
+        if data.shape != shape or data.dtype != np.uint8:
+            return prepare(data, spec)  # which says what is wrong with it
+        return np.ascontiguousarray(data)[np.newaxis]
+
+    return plain
 
 
 def _picture(data: Array, rule: PictureRule) -> Array:

@@ -15,7 +15,7 @@ from edgekit.runtime.interpret import interpret
 from edgekit.runtime.memory import give_memory_back
 from edgekit.runtime.options import EngineOptions
 from edgekit.runtime.prediction import Prediction, Timing
-from edgekit.runtime.prepare import prepare
+from edgekit.runtime.prepare import preparer
 
 
 class Session:
@@ -40,6 +40,7 @@ class Session:
         self._manifest = msgspec.structs.replace(
             bundle.manifest, input=self.artifact.input, output=self.artifact.output
         )
+        self._prepare = preparer(self._manifest.input)
         self._check_signature()
 
     @classmethod
@@ -106,7 +107,7 @@ class Session:
             UnsupportedModel: the model answered with NaN or infinity.
         """
         started = monotonic_ns()
-        tensor = prepare(data, self._manifest.input)
+        tensor = self._prepare(data)
         prepared = monotonic_ns()
         output = self.engine.run(tensor)[self._manifest.output.name]
         inferred = monotonic_ns()

@@ -14,7 +14,7 @@ from edgekit.runtime.interpret import softmax
 from edgekit.runtime.litert_engine import LiteRtEngine
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from edgekit.runtime.prediction import AnomalyScore, Classification
-from edgekit.runtime.prepare import prepare
+from edgekit.runtime.prepare import prepare, preparer
 from edgekit.runtime.selftest import check_golden
 from edgekit.runtime.session import Session
 from tests.samples import SIDE, picture_bundle, window_bundle, window_manifest
@@ -47,6 +47,27 @@ def test_pixels_become_a_quantised_models_integers() -> None:
     rule = PictureRule(height=1, width=1)
     spec = picture(rule, dtype="int8", quantization=Quantization(scale=1.0, zero_point=-128))
     np.testing.assert_array_equal(prepare(pixels, spec).reshape(-1), [-128, 0, 127])
+
+
+@pytest.mark.parametrize("rule", [PictureRule(height=2, width=3), PictureRule(height=3, width=2)])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_what_is_decided_beforehand_prepares_alike(rule: PictureRule, dtype: str) -> None:
+    quantization = Quantization(scale=1.0, zero_point=-128) if dtype == "int8" else None
+    spec = picture(rule, dtype=dtype, quantization=quantization)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 3), np.uint8)
+    samples = [pixels, pixels.astype(np.float32), np.asfortranarray(pixels), pixels[:, :, ::-1]]
+    for sample in samples:
+        try:
+            expected = prepare(sample, spec)
+        except InputError as error:
+            with pytest.raises(InputError) as caught:
+                preparer(spec)(sample)
+            assert str(caught.value) == str(error)
+            continue
+        tensor = preparer(spec)(sample)
+        np.testing.assert_array_equal(tensor, expected)
+        assert (tensor.dtype, tensor.shape) == (expected.dtype, expected.shape)
+        assert tensor.flags.c_contiguous
 
 
 @pytest.mark.parametrize(

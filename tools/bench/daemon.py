@@ -22,10 +22,9 @@ import psutil
 from edgekit.array import Array
 from edgekit.daemon.usage import UsageMeter
 from edgekit.messaging.outbox import Outbox, Priority, open_outbox
-from edgekit.messaging.payloads import encode
 from edgekit.pipeline.capture.settings import VideoSettings
 from edgekit.pipeline.capture.source import CaptureSource
-from edgekit.pipeline.message import message_of
+from edgekit.pipeline.message import payload_of
 from edgekit.pipeline.parts import Event
 from edgekit.pipeline.runner import PipelineRunner
 from edgekit.pipeline.sinks.jsonl import JsonlSink
@@ -231,7 +230,7 @@ class _OutboxSink(MemorySink):
         self._outbox = outbox
 
     def send(self, event: Event) -> bool:
-        self._outbox.put("infer/bench", encode(message_of(event)), priority=Priority.TELEMETRY)
+        self._outbox.put("infer/bench", payload_of(event), priority=Priority.TELEMETRY)
         return True
 
 

@@ -35,7 +35,7 @@ from edgekit.messaging.payloads.infer import (
     Timings,
     TopClass,
     decode_infer,
-    refuse_what_is_not_finite,
+    encode_infer,
 )
 from edgekit.messaging.payloads.metrics import (
     BoardMetrics,
@@ -150,7 +150,7 @@ def encode(message: Message) -> bytes:
         InputError: a field is out of its range, a number is not finite, or fields contradict.
     """
     if isinstance(message, Infer):
-        refuse_what_is_not_finite(message)
+        return encode_infer(message)
     payload = msgspec.json.encode(message)
     _DECODERS[type(message)](payload)  # msgspec checks ranges when it reads, not when it writes
     return payload

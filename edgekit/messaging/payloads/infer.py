@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterator
 
+import msgspec
+
 from edgekit.errors import InputError
 from edgekit.messaging.payloads.schema import (
     Count,
@@ -61,22 +63,41 @@ def decode_infer(payload: bytes) -> Infer:
         InputError: not JSON, another version, a missing or wrong field, or not exactly one answer.
     """
     message = decode(payload, Infer, "infer")
-    for mistake in _contradictions(message):
-        raise InputError(f"infer message: {mistake}")
+    _refuse_contradictions(message)
     return message
 
 
-def refuse_what_is_not_finite(message: Infer) -> None:
-    """Finds numbers that JSON cannot say and would be sent as null.
+def encode_infer(message: Infer) -> bytes:
+    """What `encode` gives, with less work: there is one such message a frame.
 
     Raises:
-        InputError: the first such number.
+        InputError: a field is out of its range, a number is not finite, or fields contradict.
     """
+    _refuse_what_is_not_finite(message)
+    payload = _encoder.encode(message)
+    try:
+        _refuse_contradictions(_decoder.decode(payload))
+    except msgspec.MsgspecError as error:
+        raise InputError(f"infer message: {error}") from error
+    return payload
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Infer)
+
+
+def _refuse_what_is_not_finite(message: Infer) -> None:
+    """JSON cannot say such numbers: they would be sent as null."""
     for number in (message.score, message.threshold, *(message.values or ())):
         if number is not None and not math.isfinite(number):
             raise InputError(
                 f"infer message: {number} has no JSON form: the model's output is not finite"
             )
+
+
+def _refuse_contradictions(message: Infer) -> None:
+    for mistake in _contradictions(message):
+        raise InputError(f"infer message: {mistake}")
 
 
 def _contradictions(message: Infer) -> Iterator[str]:

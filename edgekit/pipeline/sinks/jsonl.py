@@ -6,8 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from edgekit.errors import Unavailable
-from edgekit.messaging.payloads import encode
-from edgekit.pipeline.message import message_of
+from edgekit.pipeline.message import payload_of
 from edgekit.pipeline.parts import Event
 
 _log = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ class JsonlSink:
 
     def send(self, event: Event) -> bool:
         """Appends an event; `False` when the file does not take it, or is closed already."""
-        line = encode(message_of(event)) + b"\n"
+        line = payload_of(event) + b"\n"
         try:
             written = self._file.write(line)
         except OSError as error:

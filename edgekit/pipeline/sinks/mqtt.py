@@ -5,9 +5,8 @@ from typing import Self
 
 from edgekit.messaging.link import MqttLink
 from edgekit.messaging.outbox import Priority
-from edgekit.messaging.payloads import encode
 from edgekit.messaging.topics import Topics
-from edgekit.pipeline.message import message_of
+from edgekit.pipeline.message import payload_of
 from edgekit.pipeline.parts import Event, Firing
 
 
@@ -39,7 +38,7 @@ class MqttSink:
             topic, priority = self._topics.event(event.rule), Priority.EVENT
         else:
             topic, priority = self._topics.infer(event.pipeline), Priority.TELEMETRY
-        payload = encode(message_of(event))
+        payload = payload_of(event)
         if self._qos == 0:
             return self._link.publish(topic, payload, qos=0)
         return self._link.publish_durably(topic, payload, priority=priority)
