@@ -36,7 +36,6 @@ Progress = Callable[[str, int, int], None]
 _CHUNK = 10
 _WARMUP = 3
 _ENERGY_TURNS = 3
-_ENERGY_TURN_S = 1.0
 
 
 def bench_bundle(
@@ -48,6 +47,7 @@ def bench_bundle(
     samples: int = 200,
     root: Path = Path("/"),
     meter: Meter | None = None,
+    energy_turn_s: float = 1.0,
     progress: Progress = lambda *_: None,
 ) -> BenchReport:
     """Times artifacts sample by sample in one interleaved run, and weighs each by itself.
@@ -61,6 +61,7 @@ def bench_bundle(
         samples: how many to time of each.
         root: where `/sys` is, with its sensors.
         meter: measures energy; by default what is found there.
+        energy_turn_s: how long each runs, three times, while its energy is measured.
         progress: hears what is done, how far, and of how much.
 
     Raises:
@@ -85,7 +86,7 @@ def bench_bundle(
             raise BundleError(f"{bundle}: nothing in it runs on this machine: {why}")
         before_c, throttled = read_temperature_c(root), [read_throttling(root)]
         times = _times(subjects, samples, progress)
-        energy = _energy(subjects, meter, progress)
+        energy = _energy(subjects, meter, energy_turn_s, progress)
         after_c = read_temperature_c(root)
         throttled.append(read_throttling(root))
     finally:
@@ -162,7 +163,7 @@ def _times(subjects: Sequence[_Subject], samples: int, progress: Progress) -> li
 
 
 def _energy(
-    subjects: Sequence[_Subject], meter: Meter | None, progress: Progress
+    subjects: Sequence[_Subject], meter: Meter | None, turn_s: float, progress: Progress
 ) -> list[float | None]:
     """Millijoules a sample, each subject for a while in several turns."""
     if meter is None:
@@ -173,7 +174,7 @@ def _energy(
         progress("measuring energy", step, steps)
         number = step % len(subjects)
         with meter:
-            until = perf_counter() + _ENERGY_TURN_S
+            until = perf_counter() + turn_s
             while perf_counter() < until:
                 subjects[number].predict()
                 counts[number] += 1

@@ -130,7 +130,9 @@ class BenchReport(msgspec.Struct, frozen=True, kw_only=True):
             found.append(f"temperature: {self.heat.before_c:.0f} C, then {self.heat.after_c:.0f} C")
         if self.heat.held_back:
             found.append("the processor was held back by heat or a weak supply: cool it, and again")
-        if self.energy_source is not None:
+        if self.energy_source is None:
+            found.append("energy: no sensor that this user may read")
+        else:
             found.append(f"energy by {self.energy_source}; idle power is in it")
         return found
 

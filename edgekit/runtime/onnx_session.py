@@ -58,7 +58,7 @@ def open_session(
         return ort.InferenceSession(
             model if isinstance(model, bytes) else str(model),
             options,
-            providers=[(name, _provider_options(name, cache)) for name in providers],
+            providers=[(name, provider_options(name, cache)) for name in providers],
             enable_fallback=0,
         )
     except Exception as error:  # onnxruntime has an unrelated class for each kind of failure
@@ -83,12 +83,23 @@ def _options(threads: int, arena: bool) -> ort.SessionOptions:
     return options
 
 
-def _provider_options(name: str, cache: Path | None) -> dict[str, str]:
+def provider_options(name: str, cache: Path | None) -> dict[str, str]:
+    """What a provider is told besides; TensorRT's keeps its engines in a folder that is made here.
+
+    Args:
+        name: the execution provider.
+        cache: the folder of optimised graphs; one that cannot be written is done without.
+    """
     if name != "TensorrtExecutionProvider" or cache is None:
+        return {}
+    folder = cache / "tensorrt"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # TensorRT's provider does not make parents
+    except OSError:
         return {}
     return {
         "trt_engine_cache_enable": "1",
-        "trt_engine_cache_path": str(cache / "tensorrt"),
+        "trt_engine_cache_path": str(folder),
         "trt_timing_cache_enable": "1",
-        "trt_timing_cache_path": str(cache / "tensorrt"),
+        "trt_timing_cache_path": str(folder),
     }

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from edgekit.bundle import Bundle
+from edgekit.runtime.onnx_session import provider_options
 from edgekit.runtime.options import CPU
 from edgekit.runtime.providers import attempts, open_first
 from edgekit.runtime.session import Session
@@ -63,3 +65,11 @@ def test_providers_that_are_not_there_are_one_warning_and_the_effective_one_is_t
     (record,) = caplog.records
     assert CPU in record.message
     assert all(f"{name} is not in this build" in record.message for name in wanted)
+
+
+def test_tensorrts_engines_get_a_folder_or_are_not_kept(tmp_path: Path) -> None:
+    told = provider_options(TRT, tmp_path / "state" / "graphs")
+    assert Path(told["trt_engine_cache_path"]).is_dir()
+    (tmp_path / "file").write_text("")
+    assert provider_options(TRT, tmp_path / "file") == {}
+    assert provider_options(TRT, None) == provider_options(CUDA, tmp_path) == {}
