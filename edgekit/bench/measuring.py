@@ -22,7 +22,7 @@ from edgekit.bench.report import (
     Spread,
 )
 from edgekit.bench.samples import bench_samples
-from edgekit.bundle import Artifact, Bundle, open_bundle
+from edgekit.bundle import MAIN, Artifact, Bundle, open_bundle
 from edgekit.bundle.manifest import EngineName
 from edgekit.daemon.thermal import read_temperature_c, read_throttling
 from edgekit.errors import BundleError, EdgekitError, Unavailable
@@ -43,6 +43,7 @@ def bench_bundle(
     *,
     against: Path | None = None,
     engine: EngineName | Literal["all"] | None = None,
+    variant: str = MAIN,
     options: EngineOptions = DEFAULTS,
     samples: int = 200,
     root: Path = Path("/"),
@@ -57,6 +58,7 @@ def bench_bundle(
         against: that of another, to hold it against.
         engine: which artifact of each: the engine's, by default the first; `all` for every
             engine and variant.
+        variant: which form of the model; `all` takes every one.
         options: how engines are to run it.
         samples: how many to time of each.
         root: where `/sys` is, with its sensors.
@@ -74,7 +76,7 @@ def bench_bundle(
     meter = meter or find_meter(root)
     try:
         for tag, each in bundles.items():
-            for artifact in _wanted(each, engine):
+            for artifact in _wanted(each, engine, variant):
                 try:
                     subjects.append(_opened(tag, each, artifact, options))
                 except EdgekitError as error:
@@ -136,8 +138,10 @@ class _Subject:
         self.timings.append(timing)
 
 
-def _wanted(bundle: Bundle, engine: EngineName | Literal["all"] | None) -> Sequence[Artifact]:
-    return bundle.artifacts() if engine == "all" else [bundle.artifact(engine)]
+def _wanted(
+    bundle: Bundle, engine: EngineName | Literal["all"] | None, variant: str
+) -> Sequence[Artifact]:
+    return bundle.artifacts() if engine == "all" else [bundle.artifact(engine, variant)]
 
 
 def _opened(tag: str, bundle: Bundle, artifact: Artifact, options: EngineOptions) -> _Subject:

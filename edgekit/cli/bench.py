@@ -18,6 +18,7 @@ _FOLDER = click.Path(path_type=Path)
 @click.option("--against", type=_FOLDER, metavar="OTHER", help="Another bundle, side by side.")
 @click.option("--engine", type=click.Choice(["onnxruntime", "litert", "all"]),
               help="By default the first; all: every engine and variant.")  # fmt: skip
+@click.option("--variant", metavar="NAME", help="A form of the model, such as fp32.")
 @click.option("--threads", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--samples", type=click.IntRange(1), default=200, show_default=True,
               help="How many to time of each.")  # fmt: skip
@@ -30,6 +31,7 @@ def bench(
     bundle: Path,
     against: Path | None,
     engine: Any,
+    variant: str | None,
     threads: int,
     samples: int,
     providers: tuple[str, ...],
@@ -44,12 +46,14 @@ def bench(
     where the middle 80 % lie.
     """
     from edgekit.bench.measuring import bench_bundle
+    from edgekit.bundle import MAIN
     from edgekit.runtime.options import EngineOptions
 
     report = bench_bundle(
         bundle,
         against=against,
         engine=engine,
+        variant=variant or MAIN,
         options=EngineOptions(threads=threads, arena=arena, providers=providers),
         samples=samples,
         root=sensors,

@@ -12,7 +12,7 @@ from edgekit.bench.measuring import bench_bundle
 from edgekit.bench.memory import footprint
 from edgekit.bench.samples import bench_samples
 from edgekit.bundle import MAIN, Bundle, Variant, open_bundle, write_bundle
-from edgekit.errors import BundleError, Unavailable
+from edgekit.errors import BundleError, Unavailable, UnsupportedModel
 from edgekit.runtime.options import DEFAULTS
 from edgekit.runtime.session import Session
 from tests.samples import picture_bundle, window_bundle
@@ -50,6 +50,8 @@ def test_of_all_engines_what_does_not_load_is_left_out_with_the_reason(damaged: 
     (left,) = report.excluded
     assert left.label == "bad/onnxruntime"
     assert "cannot load it" in left.reason
+    with pytest.raises(UnsupportedModel, match="cannot load it"):
+        bench_bundle(damaged.path, variant="bad", samples=5)
 
 
 def test_an_artifact_that_answers_wrongly_is_not_measured(tmp_path: Path) -> None:
