@@ -29,6 +29,7 @@ from edgekit.pipeline.capture.protocol import (
     Snapshot,
     ToParent,
     decode,
+    encode,
     send,
 )
 
@@ -38,6 +39,7 @@ GRACE_S = 1.0
 
 _QUIET = {"OPENCV_LOG_LEVEL": "ERROR", "LIBCAMERA_LOG_LEVELS": "*:WARN"}
 _SNAPSHOT_LIMIT_BYTES = 64_000_000
+_RELEASES = tuple(encode(Release(slot)) for slot in range(SLOTS))
 
 
 def kill_group(group: int) -> None:
@@ -153,8 +155,10 @@ class CaptureProcess:
         """Gives a slot back. May be called from any thread, and after the child's end."""
         self._moved_at_s = time.monotonic()
         self._held.discard(slot)
-        with suppress(OSError):  # the child is gone, and its slots with it
-            send(self._link, Release(slot))
+        try:  # by the thread that runs the model, after each frame: so in as few steps as can be
+            self._link.send(_RELEASES[slot], socket.MSG_DONTWAIT)
+        except OSError:  # the child is gone, and its slots with it
+            return
 
     def set_rate(self, max_hz: float | None) -> None:
         """Tells the child its rate; a child that is gone needs none."""
