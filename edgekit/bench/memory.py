@@ -19,8 +19,9 @@ class Footprint(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         load_ms: from the folder to a session that is ready.
-        growth_bytes: the proportional set size after a few samples less that before loading, with
-            the engine's library imported before; resident set size where Linux tells no other.
+        growth_bytes: memory of its own (anonymous) after a few samples less that before loading,
+            which other processes with the same libraries do not change; resident memory where
+            Linux does not tell them apart.
         peak_bytes: the most that the process ever held, libraries included.
     """
 
@@ -59,6 +60,7 @@ def footprint(bundle: Path, engine: str, variant: str, options: EngineOptions) -
 def _measure(task: _Task) -> Footprint:
     import numpy as np
 
+    from edgekit.runtime.memory import give_memory_back
     from edgekit.runtime.session import Session
 
     if task.engine == "litert":
@@ -78,8 +80,11 @@ def _measure(task: _Task) -> Footprint:
     )
     load_ns = perf_counter_ns() - started
     spec = session.artifact.input
+    zeros = np.zeros(spec.shape, spec.dtype)
+    session.engine.run(zeros)
+    give_memory_back()  # as `load_session` does after the golden vectors
     for _ in range(_RUNS):
-        session.engine.run(np.zeros(spec.shape, spec.dtype))
+        session.engine.run(zeros)
     return Footprint(
         load_ms=load_ns / 1e6,
         growth_bytes=max(0, _held_bytes() - before),
@@ -88,8 +93,8 @@ def _measure(task: _Task) -> Footprint:
 
 
 def _held_bytes() -> int:
-    """What this process holds: PSS, or RSS on a kernel that does not say."""
-    return _kilobytes("smaps_rollup", "Pss") or _kilobytes("status", "VmRSS")
+    """What no file stands behind, or all that is resident on a kernel that does not say."""
+    return _kilobytes("smaps_rollup", "Anonymous") or _kilobytes("status", "VmRSS")
 
 
 def _kilobytes(file: str, key: str) -> int:

@@ -6,9 +6,12 @@
 import tempfile
 from itertools import cycle
 from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
 
 import click
 import numpy as np
+from msgspec.structs import replace
 
 from edgekit.array import Array
 from edgekit.bench.memory import Footprint, footprint
@@ -32,8 +35,8 @@ def main(bundle: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         cached_loading(bundle, Path(folder))
         cached_running(bundle, Path(folder))
-    own_share(bundle)
-    choice(bundle)
+        own_share(bundle)
+        choice(bundle, Path(folder))
 
 
 def cached_loading(bundle: Path, state: Path) -> None:
@@ -88,11 +91,32 @@ def own_share(bundle: Path) -> None:
     _row("preparing and interpreting, microseconds", f"{prepare:.0f} and {interpret:.0f}")
 
 
-def choice(bundle: Path) -> None:
-    """What `engine = "auto"` finds."""
-    found = choose_engine(load_session(bundle).session.bundle)
+def choice(bundle: Path, state: Path) -> None:
+    """What `engine = "auto"` finds, and what that costs the first and every other start."""
+    started = perf_counter_ns()
+    found = choose_engine(load_session(bundle).session.bundle, state_dir=state)
+    first_ns = perf_counter_ns() - started
     for label, threads, says, chosen in found.rows():
         _row(f"auto: {label}, {threads} thread {chosen}".rstrip(), says)
+    named: dict[str, Any] = {
+        "engine": found.engine,
+        "variant": found.variant,
+        "threads": found.threads,
+    }
+    times = interleaved(
+        {
+            "named": lambda: load_session(bundle, state_dir=state, **named).session.close(),
+            "auto": lambda: load_session(bundle, state_dir=state, engine="auto").session.close(),
+        },
+        rounds=_LOADS,
+    )
+    assert load_session(bundle, state_dir=state, engine="auto").choice == replace(
+        found, remembered=True
+    )
+    _row("a load with a remembered choice / with the engine named",
+         str(ratio(times["auto"], times["named"])))  # fmt: skip
+    _row("the first load with auto / with the engine named",
+         f"{first_ns / float(np.median(times['named'])):.0f}")  # fmt: skip
 
 
 def _row(what: str, value: str) -> None:
