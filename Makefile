@@ -3,7 +3,7 @@ PYTHON_IN := .venv/bin/python
 # Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help demo test check fix bench kills crash-points fleet power-cuts soak setup system
+.PHONY: help demo test check fix bench kills crash-points fleet power-cuts board-services soak setup system
 
 help:
 	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
@@ -47,6 +47,10 @@ fleet: setup system
 # Power cuts on an emulated board; builds it first, which takes a while.
 power-cuts: setup
 	$(PYTHON_IN) -m tools.power_cuts --cuts 20
+
+# systemd's part on the same board: watchdog, restarts, falling back from code that does not come up.
+board-services: setup
+	$(PYTHON_IN) -m tools.power_cuts.services
 
 # An hour of harm: BUNDLE=folder VIDEO=file OUT=folder
 soak: setup system

@@ -41,7 +41,7 @@ from edgekit.runtime.session import Session
 
 _log = logging.getLogger(__name__)
 _DRAIN_S = 5.0
-_LOAD_S = 120.0
+_LOAD_S = 300.0
 _CLOSE_S = 0.5
 _JOIN_S = 1.2
 _COOL_EVERY_S = 5.0
