@@ -1,11 +1,17 @@
 """Where on the broker a board speaks: ``edgekit/v1/<fleet>/<device>/...``."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from edgekit.errors import InputError
 
 PREFIX = "edgekit/v1"
 """What every topic starts with; the number changes only with a schema that old readers misread."""
+
+FEDERATED_PREFIX = "edgekit/federated/v1"
+"""What the topics start with where a coordinator speaks to all boards."""
+
+FederatedPart = Literal["ready", "up", "down"]
 
 _LONGEST_NAME = 64
 _TWO_LEVEL_KINDS = ("twin", "deploy")
@@ -80,6 +86,19 @@ class Topics:
         check_name("bundle", bundle)
         return f"{self.prefix}deploy/status/{bundle}"
 
+    def federated(self, job: str, part: FederatedPart) -> str:
+        """What this board and the coordinator of a federated job say to each other.
+
+        Args:
+            job: its name.
+            part: `ready` (retained) and `up` from the board, `down` to it.
+
+        Raises:
+            InputError: the job's name cannot stand in a topic.
+        """
+        check_name("job", job)
+        return f"{self.prefix}fl/{job}/{part}"
+
     def infer(self, pipeline: str) -> str:
         """The predictions of one pipeline.
 
@@ -116,6 +135,38 @@ class Topics:
         check_name("verb", verb)
         check_name("command's id", command_id)
         return f"{self.prefix}res/{verb}/{command_id}"
+
+
+@dataclass(frozen=True)
+class FederatedTopics:
+    """Where the coordinator of one federated job speaks to all boards of a fleet at once.
+
+    Boards may read there, and the coordinator alone may write: see `docs/federated.md`.
+
+    Raises:
+        InputError: a name cannot stand in a topic.
+    """
+
+    fleet: str
+    job: str
+
+    def __post_init__(self) -> None:
+        check_name("fleet", self.fleet)
+        check_name("job", self.job)
+
+    def model(self, name: bytes, number: int | None = None) -> str:
+        """A chunk of a global model; retained while its round lasts.
+
+        Args:
+            name: the first 16 bytes of the SHA-256 of the whole message.
+            number: of the chunk; `None` for the filter of all.
+        """
+        chunk = "+" if number is None else str(number)
+        return f"{FEDERATED_PREFIX}/{self.fleet}/{self.job}/model/{name.hex()}/{chunk}"
+
+    def from_boards(self, part: FederatedPart) -> str:
+        """The filter of what all boards say at `ready` or `up`."""
+        return f"{PREFIX}/{self.fleet}/+/fl/{self.job}/{part}"
 
 
 @dataclass(frozen=True)

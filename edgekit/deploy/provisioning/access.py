@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from edgekit.messaging.discovery import discovery_topic
-from edgekit.messaging.topics import Topics
+from edgekit.messaging.topics import FEDERATED_PREFIX, Topics
 
 _HOME_ASSISTANT = "homeassistant"
 
@@ -23,6 +23,7 @@ def access_lines(user: str, topics: Topics, *, home_assistant: bool = True) -> l
         f"user {user}",
         f"topic write {own}#",
         *(f"topic read {own}{orders}" for orders in ("cmd/#", "twin/desired", "fl/#", "deploy/#")),
+        f"topic read {FEDERATED_PREFIX}/{topics.fleet}/#",
     ]
     if home_assistant:
         lines += [

@@ -39,7 +39,7 @@ def encode_update(update: Update, codec: Codec, data: bytes | None = None) -> by
     if update.control:
         plain = codec_of("float32")
         message["control"] = plain.encode(as_vector(update.control), _sizes(update.control))
-    return bytes(_cbor().dumps(message))
+    return dumped(message)
 
 
 def decode_update(message: bytes, shapes: Mapping[str, tuple[int, ...]]) -> Update:
@@ -48,7 +48,7 @@ def decode_update(message: bytes, shapes: Mapping[str, tuple[int, ...]]) -> Upda
     Raises:
         InputError: it is no such message; the text says what is wrong.
     """
-    found = _loaded(message, dict)
+    found = loaded_map(message)
     if found.get("schema") != SCHEMA:
         raise InputError(f"an update of the schema {found.get('schema')!r} is none of {SCHEMA}")
     for key, kind in _KINDS.items():
@@ -178,6 +178,21 @@ class Reassembly:
         if self._first is None:
             return ()
         return [n for n in range(self._first.total) if n not in self._parts]
+
+
+def dumped(message: Mapping[str, Any]) -> bytes:
+    """A map as CBOR (RFC 8949)."""
+    return bytes(_cbor().dumps(message))
+
+
+def loaded_map(message: bytes) -> dict[str, Any]:
+    """The CBOR map in some bytes.
+
+    Raises:
+        InputError: they hold something else.
+    """
+    found: dict[str, Any] = _loaded(message, dict)
+    return found
 
 
 def _sizes(arrays: Mapping[str, Array]) -> list[int]:

@@ -30,6 +30,7 @@ from edgekit.messaging.payloads.deploy import (
     decode_deploy_status,
 )
 from edgekit.messaging.payloads.event import Fired, decode_fired
+from edgekit.messaging.payloads.federated import FederatedReady, decode_federated_ready
 from edgekit.messaging.payloads.infer import (
     Infer,
     Timings,
@@ -84,6 +85,7 @@ __all__ = [
     "DeployStatus",
     "Desired",
     "EngineInUse",
+    "FederatedReady",
     "Fired",
     "Infer",
     "Message",
@@ -115,6 +117,7 @@ __all__ = [
     "decode_deploy_desired",
     "decode_deploy_status",
     "decode_desired",
+    "decode_federated_ready",
     "decode_fired",
     "decode_infer",
     "decode_metrics",
@@ -135,6 +138,7 @@ _DECODERS: dict[type[Message], Callable[[bytes], Message]] = {
     DeployDesired: decode_deploy_desired,
     DeployStatus: decode_deploy_status,
     Reported: decode_reported,
+    FederatedReady: decode_federated_ready,
     RolloutPlan: decode_rollout_plan,
     RolloutWish: decode_rollout_wish,
     RolloutProgress: decode_rollout_progress,
