@@ -15,15 +15,25 @@ from edgekit.learning.federated.update import Update, as_arrays, as_vector
 
 SCHEMA = 1
 _ID_BYTES = 16
+_RUN_BYTES = 8
 
 
-def encode_update(update: Update, codec: Codec, data: bytes | None = None) -> bytes:
+def encode_update(
+    update: Update,
+    codec: Codec,
+    data: bytes | None = None,
+    *,
+    run: str | None = None,
+    number: int | None = None,
+) -> bytes:
     """An update as one message (RFC 8949); a control variate travels as float32.
 
     Args:
         update: what to send.
         codec: how its change travels.
         data: the change, encoded already by `with_feedback`; else the codec encodes it.
+        run: which running of a job it is for, as its invitation said; `None` without a coordinator.
+        number: of the round, with `run`.
     """
     if data is None:
         data = codec.encode(as_vector(update.change), _sizes(update.change))
@@ -39,7 +49,24 @@ def encode_update(update: Update, codec: Codec, data: bytes | None = None) -> by
     if update.control:
         plain = codec_of("float32")
         message["control"] = plain.encode(as_vector(update.control), _sizes(update.control))
+    if run is not None and number is not None:
+        message |= {"run": bytes.fromhex(run), "round": number}
     return dumped(message)
+
+
+def round_of_update(message: bytes) -> tuple[str, int] | None:
+    """The run and the round that an update says it is for; `None` where it says neither.
+
+    Raises:
+        InputError: it is no CBOR map, or what it says of them cannot be.
+    """
+    found = loaded_map(message)
+    run, number = found.get("run"), found.get("round")
+    if run is None and number is None:
+        return None
+    if type(run) is not bytes or len(run) != _RUN_BYTES or type(number) is not int or number < 0:
+        raise InputError("an update's run or round cannot be")
+    return run.hex(), number
 
 
 def decode_update(message: bytes, shapes: Mapping[str, tuple[int, ...]]) -> Update:

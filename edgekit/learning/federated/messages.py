@@ -65,6 +65,8 @@ class Invite(_Said, frozen=True, kw_only=True, tag="invite"):
         seconds: until answers come too late.
         privacy: what is done to the change; `None` for nothing.
         secure: settings of secure aggregation, as its own bytes; `None` where the change is sent.
+        personal: names or patterns of the parameters that stay on the board; the model and updates
+            are of the others.
     """
 
     version: _Count
@@ -79,6 +81,7 @@ class Invite(_Said, frozen=True, kw_only=True, tag="invite"):
     seconds: _Positive = 600.0
     privacy: Privacy | None = None
     secure: bytes | None = None
+    personal: Annotated[tuple[_Text, ...], msgspec.Meta(max_length=1000)] = ()
 
 
 class Answer(_Said, frozen=True, kw_only=True, tag="answer"):
