@@ -89,6 +89,11 @@ class LocalTrainer:
         """How many samples a whole batch has."""
         return self._files.rows
 
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What samples bring, in order; each with a batch's rows as its first axis."""
+        return tuple(spec for spec in self._files.batch if spec.name != PRESENT)
+
     def train(
         self,
         client: str,
