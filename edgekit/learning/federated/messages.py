@@ -5,7 +5,7 @@ Updates have a form of their own: see `framing`. Everything travels in chunks (`
 
 from collections.abc import Mapping
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -134,7 +134,7 @@ class Model(_Said, frozen=True, kw_only=True, tag="model"):
 Said = Invite | Answer | Want | Receipt | Secure | Model
 
 
-def encode(said: Said) -> bytes:
+def encode(said: msgspec.Struct) -> bytes:
     """A message as CBOR (RFC 8949)."""
     return dumped({"schema": SCHEMA, **msgspec.to_builtins(said, builtin_types=(bytes,))})
 
@@ -145,14 +145,27 @@ def decode(message: bytes) -> Said:
     Raises:
         InputError: it is none; the text says what is wrong.
     """
+    said: Said = decode_any(message, Said)
+    return said
+
+
+def decode_any(message: bytes, kinds: Any) -> Any:
+    """The message in some bytes, which is one of some kinds.
+
+    Args:
+        message: as it came.
+        kinds: a union of structs.
+
+    Raises:
+        InputError: it is none of them; the text says what is wrong.
+    """
     found = loaded_map(message)
     if (schema := found.pop("schema", None)) != SCHEMA:
         raise InputError(f"a message of the schema {schema!r} is none of {SCHEMA}")
     try:
-        said: Said = msgspec.convert(found, Said, builtin_types=(bytes,))
+        return msgspec.convert(found, kinds, builtin_types=(bytes,))
     except (msgspec.ValidationError, RecursionError) as error:
         raise InputError(f"a message of a round: {error}") from error
-    return said
 
 
 def encode_model(
