@@ -8,7 +8,6 @@ import onnx_ir as ir
 
 from edgekit.autodiff import gradients
 from edgekit.errors import UnsupportedModel
-from edgekit.federated.steering import OfPresent
 from edgekit.graph.edit import prune_unused
 from edgekit.graph.shapes import infer_shapes
 from edgekit.learning.federated.vertical.models import SLOPE, SLOPES
@@ -17,6 +16,7 @@ from edgekit.train.building import StepBuilder, known_shape
 from edgekit.train.compiling import compile_step
 from edgekit.train.losses import Loss
 from edgekit.train.optimizers import Optimizer, Sgd
+from edgekit.train.rounds import OfPresent
 from edgekit.train.step import Step
 
 

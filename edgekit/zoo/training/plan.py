@@ -60,6 +60,7 @@ class Plan:
         augment: what chance does to pictures; `None` for nothing.
         model: makes the model for some data; `None` where it is in a file.
         file: the ONNX file to train.
+        rounds: how parameters follow the gradient in federated rounds; `None` without those.
     """
 
     loss: Loss
@@ -68,6 +69,7 @@ class Plan:
     augment: Augment | None
     model: Callable[..., Untrained] | None
     file: Path | None
+    rounds: Optimizer | None = None
 
 
 def planned(recipe: TrainingRecipe, *, where: str, folder: Path) -> Plan:
@@ -87,6 +89,9 @@ def planned(recipe: TrainingRecipe, *, where: str, folder: Path) -> Plan:
     schedule = _schedule(tables, recipe.schedule)
     augment = tables.bound("augment", recipe.augment, Augment)
     model, file = _model(tables, recipe.model, folder)
+    rounds: Callable[..., Optimizer] | None = None
+    if recipe.rounds is not None:
+        rounds = tables.chosen("rounds.optimizer", recipe.rounds.optimizer, OPTIMIZERS)
     if tables.mistakes:
         raise ConfigError(where, tables.mistakes)
     assert loss is not None
@@ -100,6 +105,7 @@ def planned(recipe: TrainingRecipe, *, where: str, folder: Path) -> Plan:
         augment=augment() if recipe.augment else None,
         model=model,
         file=file,
+        rounds=None if rounds is None else rounds(),
     )
 
 

@@ -61,6 +61,16 @@ class MachineData(_Table, frozen=True, kw_only=True, tag_field="kind", tag="mach
 Data = SklearnData | ArrayData | PictureData | RowData | MachineData
 
 
+class RoundsRecipe(_Table, frozen=True, kw_only=True):
+    """The step that goes into the bundle, where boards are to train in federated rounds."""
+
+    rows: Count = 32
+    optimizer: dict[str, Any] = msgspec.field(default_factory=lambda: {"kind": "sgd"})
+    proximal: bool = False
+    corrected: bool = False
+    trainable: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | None = None
+
+
 class TrainingRecipe(_Table, frozen=True, kw_only=True):
     """All of a training recipe.
 
@@ -86,6 +96,7 @@ class TrainingRecipe(_Table, frozen=True, kw_only=True):
     patience: Annotated[int, msgspec.Meta(ge=0)] | None = None
     score: ScoreName | None = None
     trainable: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] | None = None
+    rounds: RoundsRecipe | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     out: Path | None = None
 

@@ -12,9 +12,10 @@ import numpy as np
 from edgekit.array import Array
 from edgekit.compress.names import bundle_name
 from edgekit.errors import ConfigError
-from edgekit.train import Epoch, Evaluation, evaluate, fit
+from edgekit.train import Epoch, Evaluation, Step, evaluate, fit
 from edgekit.train.fitting import Fitted
 from edgekit.train.progress import Progress
+from edgekit.train.rounds import compile_federated_step
 from edgekit.zoo.training.anomalies import with_threshold
 from edgekit.zoo.training.material import Material
 from edgekit.zoo.training.outcome import Fold, Outcome
@@ -100,12 +101,23 @@ def train_recipe(
         seconds=perf_counter() - started,
     )
     trained = replace(trained, facts=_facts(report.scores, report.facts))
-    step = replace(
-        subject.step,
-        model=subject.step.trained(fitted.parameters),
-        parameters=fitted.parameters,
+    return Outcome(trained, _step_on_board(recipe, plan, subject, fitted), samples, report)
+
+
+def _step_on_board(recipe: TrainingRecipe, plan: Plan, subject: Subject, fitted: Fitted) -> Step:
+    """The step that goes on from what was learned, alone or in federated rounds."""
+    model = subject.step.trained(fitted.parameters)
+    if recipe.rounds is None or plan.rounds is None:
+        return replace(subject.step, model=model, parameters=fitted.parameters)
+    return compile_federated_step(
+        model,
+        plan.loss,
+        rows=recipe.rounds.rows,
+        optimizer=plan.rounds,
+        proximal=recipe.rounds.proximal,
+        corrected=recipe.rounds.corrected,
+        trainable=recipe.rounds.trainable or recipe.trainable,
     )
-    return Outcome(trained, step, samples, report)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.errors import InputError, Unavailable
-from edgekit.federated.steering import OfPresent
+from edgekit.train.rounds import OfPresent
 from edgekit.learning.federated.messages import encode
 from edgekit.learning.federated.vertical.aligning import common_rows, keyed, timed
 from edgekit.learning.federated.vertical.holder import LabelHolder

@@ -11,6 +11,7 @@ import pytest
 from edgekit.compress.answers import Candidate
 from edgekit.config import check
 from edgekit.errors import ConfigError, InputError
+from edgekit.learning.federated import Guidance, LocalTrainer
 from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from edgekit.zoo.training import Outcome, TrainingRecipe, load_training_recipe, train_recipe
 from edgekit.zoo.training.machine import machine_windows
@@ -100,6 +101,35 @@ def test_the_step_goes_on_from_what_was_trained(tmp_path: Path) -> None:
     held = outcome.trained.model.graph.initializers["head.weight"].const_value
     assert held is not None
     np.testing.assert_array_equal(outcome.step.parameters["head.weight"], held.numpy())
+
+
+def test_a_step_for_rounds_goes_on_from_what_was_trained(tmp_path: Path) -> None:
+    arrays(tmp_path)
+    path = recipe(tmp_path)
+    path.write_text(path.read_text() + "\n[rounds]\nrows = 8\nproximal = true\n")
+    outcome = _trained(path)
+    outcome.step.save(tmp_path / "train")
+    trainer = LocalTrainer(tmp_path / "train")
+    with np.load(tmp_path / "x.npz") as file:
+        samples = file["x"], file["y"]
+    held = outcome.trained.model.graph.initializers["head.weight"].const_value
+    assert held is not None
+    np.testing.assert_array_equal(trainer.parameters["head.weight"], held.numpy())
+    loss, _ = trainer.evaluate(trainer.parameters, samples)
+    guidance = Guidance(epochs=2, rate=0.1, proximal=0.1)
+    update = trainer.train("board", trainer.parameters, samples, guidance, seed=1)
+    assert update is not None
+    assert update.steps == 24
+    moved = {name: array + update.change[name] for name, array in trainer.parameters.items()}
+    assert trainer.evaluate(moved, samples)[0] < loss
+
+
+def test_a_mistake_in_the_table_of_rounds_is_named(tmp_path: Path) -> None:
+    arrays(tmp_path)
+    path = recipe(tmp_path)
+    path.write_text(path.read_text() + '\n[rounds]\noptimizer = { kind = "sdg" }\n')
+    with pytest.raises(ConfigError, match=r"rounds\.optimizer.*sgd"):
+        _trained(path)
 
 
 def test_an_onnx_file_is_trained_further(tmp_path: Path) -> None:
