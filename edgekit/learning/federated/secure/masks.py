@@ -1,0 +1,45 @@
+"""The masks that a board adds to its vector: one with each neighbour, and one of its own."""
+
+import numpy as np
+
+from edgekit.array import Array
+from edgekit.learning.federated.secure.fixed_point import words
+from edgekit.learning.federated.secure.primitives import agreed, derived, stream
+from edgekit.learning.federated.secure.settings import SecureSettings
+
+
+def own_mask(seed: bytes, settings: SecureSettings) -> Array:
+    """What a board adds by its seed, words `[size + 1]`."""
+    return _words(derived(seed, "own mask", settings.session), settings)
+
+
+def pair_mask(
+    me: str, private: bytes, other: str, public: bytes, settings: SecureSettings
+) -> Array:
+    """What a board adds for a neighbour, words `[size + 1]`; the neighbour adds what cancels it.
+
+    Args:
+        me: whose private key this is.
+        private: the mask key of one.
+        other: whose public key that is.
+        public: the mask key of the other.
+        settings: of the sum.
+
+    Raises:
+        InputError: the public key is no good point.
+    """
+    first, second = sorted((me, other))
+    key = derived(
+        agreed(private, public), "pair mask", settings.session, first.encode(), second.encode()
+    )
+    mask = _words(key, settings)
+    return mask if me == first else np.negative(mask)
+
+
+def proof_of(seed: bytes, settings: SecureSettings) -> bytes:
+    """What tells a right seed from a wrong one, and nothing of its mask."""
+    return derived(seed, "proof", settings.session)
+
+
+def _words(key: bytes, settings: SecureSettings) -> Array:
+    return np.frombuffer(stream(key, settings.vector_bytes), words(settings))
