@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -100,7 +101,9 @@ def network(
 ) -> Network:
     bottoms = {name: BottomModel(folder / name) for name in PARTIES}
     parties = {
-        name: Party(bottoms[name], features[name], keys[name], folder / name / "kept")
+        name: Party(
+            bottoms[name], partial(_both, features[name], keys[name]), folder / name / "kept"
+        )
         for name in PARTIES
     }
     top_model = TopModel(folder / "top")
@@ -108,6 +111,10 @@ def network(
     ask = asking(parties, sent)
     holder = LabelHolder(top_model, labels, keys["holder"], ask, codec=codec, run=run)
     return Network(holder, top_model, parties, bottoms, sent)
+
+
+def _both(features: Array, keys: list[bytes | None]) -> tuple[Array, list[bytes | None]]:
+    return features, keys
 
 
 def asking(parties: Mapping[str, Party], sent: list[bytes]) -> Ask:

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.errors import InputError, Unavailable
-from edgekit.train.rounds import OfPresent
 from edgekit.learning.federated.messages import encode
 from edgekit.learning.federated.vertical.aligning import common_rows, keyed, timed
 from edgekit.learning.federated.vertical.holder import LabelHolder
@@ -19,6 +18,7 @@ from edgekit.learning.stepper import Stepper
 from edgekit.train.compiling import compile_step
 from edgekit.train.losses import CrossEntropy
 from edgekit.train.optimizers import Sgd
+from edgekit.train.rounds import OfPresent
 from tests.federated.vertical.networks import (
     PARTIES,
     ROWS,

@@ -1,5 +1,6 @@
 """What a label holder and the parties of a split network say to each other, as CBOR maps."""
 
+import hashlib
 from typing import Annotated
 
 import msgspec
@@ -8,6 +9,7 @@ from edgekit.learning.federated.messages import decode_any
 
 _Run = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_NAME_BYTES = 8
 _Codec = Annotated[str, msgspec.Meta(max_length=100)]
 
 
@@ -33,7 +35,17 @@ class Begin(_Said, frozen=True, kw_only=True, tag="begin"):
     codec: _Codec = "float32"
 
 
-class Keys(_Said, frozen=True, kw_only=True, tag="keys"):
+class _Answer(_Said, frozen=True, kw_only=True):
+    """From a party.
+
+    Attributes:
+        to: `name_of` the message that it answers.
+    """
+
+    to: Annotated[bytes, msgspec.Meta(max_length=_NAME_BYTES)] = b""
+
+
+class Keys(_Answer, frozen=True, kw_only=True, tag="keys"):
     """From a party: which samples it has.
 
     Attributes:
@@ -76,7 +88,7 @@ class Turn(_Said, frozen=True, kw_only=True, tag="turn"):
     keep: _Count | None = None
 
 
-class Seen(_Said, frozen=True, kw_only=True, tag="seen"):
+class Seen(_Answer, frozen=True, kw_only=True, tag="seen"):
     """From a party: it has done its turn.
 
     Attributes:
@@ -88,7 +100,7 @@ class Seen(_Said, frozen=True, kw_only=True, tag="seen"):
     data: bytes | None = None
 
 
-class Sorry(_Said, frozen=True, kw_only=True, tag="sorry"):
+class Sorry(_Answer, frozen=True, kw_only=True, tag="sorry"):
     """From a party: it cannot; `why`, in one line."""
 
     why: Annotated[str, msgspec.Meta(max_length=500)]
@@ -96,6 +108,11 @@ class Sorry(_Said, frozen=True, kw_only=True, tag="sorry"):
 
 ToParty = Begin | Rows | Turn
 ToHolder = Keys | Seen | Sorry
+
+
+def name_of(message: bytes) -> bytes:
+    """What an answer calls a message: the first 8 bytes of its SHA-256."""
+    return hashlib.sha256(message).digest()[:_NAME_BYTES]
 
 
 def decode_to_party(message: bytes) -> ToParty:

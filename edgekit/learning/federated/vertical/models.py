@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,11 @@ class BottomModel:
     def rows(self) -> int:
         """How many samples a batch has."""
         return self._trained.files.rows
+
+    @property
+    def features(self) -> TensorSpec:
+        """What it takes of a sample."""
+        return replace(self._specs[0], shape=self._specs[0].shape[1:])
 
     @property
     def width(self) -> int:

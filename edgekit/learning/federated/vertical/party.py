@@ -1,9 +1,10 @@
 """A board that has features and no labels: answers what the label holder asks."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from edgekit.array import Array
@@ -20,6 +21,7 @@ from edgekit.learning.federated.vertical.messages import (
     ToHolder,
     Turn,
     decode_to_party,
+    name_of,
 )
 from edgekit.learning.federated.vertical.models import BottomModel
 
@@ -37,22 +39,19 @@ class Party:
 
     Args:
         model: of its features.
-        features: `[samples, ...]`.
-        keys: of each sample, such as `keyed` gives; `None` for one that takes no part.
+        samples: gives features `[samples, ...]` and the key of each, such as `keyed` makes them; it
+            is asked whenever a training begins or goes on.
         folder: where parameters are kept at the end of epochs; it is there.
     """
 
     def __init__(
         self,
         model: BottomModel,
-        features: Array,
-        keys: Sequence[bytes | None],
+        samples: Callable[[], tuple[Array, Sequence[bytes | None]]],
         folder: Path,
     ) -> None:
-        if len(features) != len(keys):
-            raise InputError(f"{len(keys)} keys are not one for each of {len(features)} samples")
-        self._model, self._features, self._folder = model, features, folder
-        self._keys = b"".join(key or bytes(KEY_BYTES) for key in keys)
+        self._model, self._samples, self._folder = model, samples, folder
+        self._features: Array = np.zeros(0, np.float32)
         self._run = ""
         self._codec: Codec = codec_of("float32")
         self._rows: Array = np.zeros(0, np.int64)
@@ -69,10 +68,11 @@ class Party:
             number, reply = self._answered
             if said.number == number:
                 return reply
+        to = name_of(message)
         try:
-            reply = encode(self._follow(said))
+            reply = encode(msgspec.structs.replace(self._follow(said), to=to))
         except EdgekitError as error:
-            return encode(Sorry(run=said.run, why=str(error).splitlines()[0][:500]))
+            return encode(Sorry(run=said.run, to=to, why=str(error).splitlines()[0][:500]))
         if isinstance(said, Turn):
             self._answered = said.number, reply
         return reply
@@ -93,9 +93,13 @@ class Party:
             self._model.trained.load(self._kept(said.run, said.epoch))
         else:
             self._model.trained.begin()
+        self._features, keys = self._samples()
+        if len(self._features) != len(keys):
+            raise InputError(f"{len(keys)} keys for {len(self._features)} samples")
         self._run, self._codec = said.run, codec
         self._places = self._answered = None
-        return Keys(run=self._run, width=self._model.width, rows=self._model.rows, keys=self._keys)
+        packed = b"".join(key or bytes(KEY_BYTES) for key in keys)
+        return Keys(run=self._run, width=self._model.width, rows=self._model.rows, keys=packed)
 
     def _turn(self, said: Turn) -> Seen:
         expected = 1 if self._answered is None else self._answered[0] + 1

@@ -1,0 +1,1 @@
+"""The board's part in learning from features that several boards have."""
