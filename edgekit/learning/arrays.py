@@ -31,6 +31,11 @@ class Arrays:
         """How many samples there are."""
         return self._count
 
+    @property
+    def arrays(self) -> tuple[Array, ...]:
+        """All of them, not copied."""
+        return self._arrays
+
     def batch(self, numbers: Array, seed: tuple[int, ...]) -> Batch:
         """See `Dataset`."""
         return tuple(array[numbers] for array in self._arrays)

@@ -18,6 +18,7 @@ _LATENCIES_KEPT = 1024
 
 
 Witness = Callable[[Sample, Prediction, Timing], None]
+Tap = Callable[[Sample, Inference], None]
 
 
 @dataclass
@@ -79,6 +80,7 @@ class PipelineRunner:
         failure: why the last run's source or work broke, where it did.
         witness: sees each sample that the model answered, with the answer, while it is set; the
             sample's memory is only lent to it.
+        tap: sees each such sample before anybody is told of the answer; else as `witness`.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class PipelineRunner:
         self.counts = counts or Counts()
         self.failure: EdgekitError | None = None
         self.witness: Witness | None = None
+        self.tap: Tap | None = None
         self._session = session
         self._sinks = sinks
         self._boot = boot
@@ -247,7 +250,10 @@ class PipelineRunner:
         self.counts.predictions += 1
         self._latencies_ms.append((time.monotonic_ns() - sample.taken_at_ns) / 1e6)
         self._ages_ms.append(timing.age)
-        self._pass_through(self._inference(sample, session, prediction, timing))
+        inference = self._inference(sample, session, prediction, timing)
+        if (tap := self.tap) is not None:
+            tap(sample, inference)
+        self._pass_through(inference)
         if (witness := self.witness) is not None:
             witness(sample, prediction, timing)
 
