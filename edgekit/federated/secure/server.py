@@ -18,7 +18,7 @@ from edgekit.federated.secure.unmasking import recovered
 from edgekit.learning.federated.secure import messages
 from edgekit.learning.federated.secure.fixed_point import whole_of, words
 from edgekit.learning.federated.secure.masks import own_mask, pair_mask, proof_of
-from edgekit.learning.federated.secure.primitives import agreed, public_of
+from edgekit.learning.federated.secure.primitives import KeyPair
 from edgekit.learning.federated.secure.refusal import MessageRefused
 from edgekit.learning.federated.secure.settings import PHASES, SecureSettings, check_settings
 
@@ -71,7 +71,7 @@ class SecureServer:
         rng: random.Random | None = None,
     ) -> None:
         check_settings(settings)
-        public_of(bytes(32))
+        self._any = KeyPair(_ANY_KEY)
         self._settings, self._rng = settings, rng or random.SystemRandom()
         self._invited = None if invited is None else frozenset(invited)
         self._phase = 0
@@ -178,7 +178,7 @@ class SecureServer:
         keys = self._read(message, messages.Advertise, board)
         for key in (keys.seal_key, keys.mask_key):
             try:
-                agreed(_ANY_KEY, key)
+                self._any.agreed(key)
             except InputError as error:
                 raise MessageRefused(board, str(error)) from error
         taken = {key for other in self._keys.values() for key in (other.seal_key, other.mask_key)}
@@ -266,10 +266,12 @@ class SecureServer:
             total -= own_mask(self._secret(board, "seed", liars), settings)
         for board in sorted(dropped):
             near = self._graph[board] & self._masked
-            private = self._secret(board, "mask key", liars) if near else b""
+            if not near:
+                continue
+            keys = KeyPair(self._secret(board, "mask key", liars))
             for other in sorted(near):
                 public = self._keys[other].mask_key
-                total += pair_mask(board, private, other, public, settings)
+                total += pair_mask(board, keys, other, public, settings)
         whole, samples = whole_of(total, settings)
         count = len(self._masked)
         if (
@@ -302,7 +304,7 @@ class SecureServer:
         def is_right(secret: bytes) -> bool:
             if what == "seed":
                 return proof_of(secret, self._settings) == self._shares[owner].proof
-            return public_of(secret) == self._keys[owner].mask_key
+            return KeyPair(secret).public == self._keys[owner].mask_key
 
         suspects = frozenset(points[name] for name in liars if name in points)
         found = recovered(shares, self._settings.threshold, is_right, suspects=suspects)

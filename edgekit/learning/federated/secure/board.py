@@ -21,10 +21,9 @@ from edgekit.learning.federated.secure.messages import COORDINATOR, Kind
 from edgekit.learning.federated.secure.primitives import (
     KEY_BYTES,
     NONCE_BYTES,
-    agreed,
+    KeyPair,
     derived,
     opened,
-    public_of,
     sealed,
 )
 from edgekit.learning.federated.secure.refusal import MessageRefused
@@ -62,10 +61,9 @@ class SecureBoard:
         check_settings(settings)
         self._save, self._random = save, random_bytes
         seal_key, mask_key, seed = (random_bytes(KEY_BYTES) for _ in range(3))
-        self._state = BoardState(
-            me=me, settings=settings, seal_key=seal_key, mask_key=mask_key, seed=seed
+        self._begin(
+            BoardState(me=me, settings=settings, seal_key=seal_key, mask_key=mask_key, seed=seed)
         )
-        public_of(mask_key)
 
     @classmethod
     def resumed(
@@ -82,8 +80,13 @@ class SecureBoard:
         """
         found = decode_state(state)
         board = cls(found.me, found.settings, save=save, random_bytes=random_bytes)
-        board._state = found
+        board._begin(found)
         return board
+
+    def _begin(self, state: BoardState) -> None:
+        self._state = state
+        self._seal, self._mask = KeyPair(state.seal_key), KeyPair(state.mask_key)
+        self._agreed: dict[str, bytes] = {}
 
     @property
     def state(self) -> bytes:
@@ -110,7 +113,6 @@ class SecureBoard:
         state = self._state
         if again := self._given("advertise", b""):
             return again
-        seal_key, mask_key = public_of(state.seal_key), public_of(state.mask_key)
         return self._give(
             "advertise",
             b"",
@@ -118,8 +120,8 @@ class SecureBoard:
             messages.Advertise(
                 session=state.settings.session,
                 board=state.me,
-                seal_key=seal_key,
-                mask_key=mask_key,
+                seal_key=self._seal.public,
+                mask_key=self._mask.public,
             ),
         )
 
@@ -189,7 +191,7 @@ class SecureBoard:
         for name in sorted(boxes):
             public = state.neighbours[name][KEY_BYTES:]
             with _blaming(name):
-                total += pair_mask(state.me, state.mask_key, name, public, settings)
+                total += pair_mask(state.me, self._mask, name, public, settings)
         return self._give(
             "mask",
             message,
@@ -273,7 +275,7 @@ class SecureBoard:
                 f"{len(neighbours)} neighbours are more than {state.settings.degree}"
             )
         self._check_enough(len(neighbours) + 1)
-        keys = [public_of(state.seal_key), public_of(state.mask_key)]
+        keys = [self._seal.public, self._mask.public]
         for both in neighbours.values():
             keys += [both[:KEY_BYTES], both[KEY_BYTES:]]
         if len(set(keys)) < len(keys):
@@ -286,8 +288,9 @@ class SecureBoard:
     def _seal_key(self, sender: str, reader: str, keys: bytes) -> tuple[bytes, bytes]:
         """The key for boxes from one to the other, and what the tag covers beside the shares."""
         other = reader if sender == self._state.me else sender
-        with _blaming(other):
-            secret = agreed(self._state.seal_key, keys[:KEY_BYTES])
+        if (secret := self._agreed.get(other)) is None:
+            with _blaming(other):
+                secret = self._agreed[other] = self._seal.agreed(keys[:KEY_BYTES])
         session, names = self._state.settings.session, (sender.encode(), reader.encode())
         return derived(secret, "box", session, *names), b"\0".join((session, *names))
 

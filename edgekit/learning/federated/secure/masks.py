@@ -4,7 +4,7 @@ import numpy as np
 
 from edgekit.array import Array
 from edgekit.learning.federated.secure.fixed_point import words
-from edgekit.learning.federated.secure.primitives import agreed, derived, stream
+from edgekit.learning.federated.secure.primitives import KeyPair, derived, stream
 from edgekit.learning.federated.secure.settings import SecureSettings
 
 
@@ -13,16 +13,14 @@ def own_mask(seed: bytes, settings: SecureSettings) -> Array:
     return _words(derived(seed, "own mask", settings.session), settings)
 
 
-def pair_mask(
-    me: str, private: bytes, other: str, public: bytes, settings: SecureSettings
-) -> Array:
+def pair_mask(me: str, keys: KeyPair, other: str, public: bytes, settings: SecureSettings) -> Array:
     """What a board adds for a neighbour, words `[size + 1]`; the neighbour adds what cancels it.
 
     Args:
-        me: whose private key this is.
-        private: the mask key of one.
-        other: whose public key that is.
-        public: the mask key of the other.
+        me: whose keys these are.
+        keys: for masks.
+        other: the neighbour.
+        public: the neighbour's key for masks.
         settings: of the sum.
 
     Raises:
@@ -30,7 +28,7 @@ def pair_mask(
     """
     first, second = sorted((me, other))
     key = derived(
-        agreed(private, public), "pair mask", settings.session, first.encode(), second.encode()
+        keys.agreed(public), "pair mask", settings.session, first.encode(), second.encode()
     )
     mask = _words(key, settings)
     return mask if me == first else np.negative(mask)

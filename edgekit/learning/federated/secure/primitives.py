@@ -14,24 +14,31 @@ NONCE_BYTES = 12
 TAG_BYTES = 16
 
 
-def public_of(private: bytes) -> bytes:
-    """The public key, 32 bytes, of a private one of 32 random bytes."""
-    key = _part("asymmetric.x25519").X25519PrivateKey.from_private_bytes(private)
-    return bytes(key.public_key().public_bytes_raw())
+class KeyPair:
+    """A key pair of X25519, from 32 random bytes: what goes out, and what two pairs share.
 
-
-def agreed(private: bytes, public: bytes) -> bytes:
-    """The secret that two pairs of keys share, 32 bytes; give it to `derived` before use.
+    Args:
+        private: the bytes.
 
     Raises:
-        InputError: the public key is a point of low order, of which everybody knows the secret.
+        InputError: `cryptography` is missing.
     """
-    x25519 = _part("asymmetric.x25519")
-    mine = x25519.X25519PrivateKey.from_private_bytes(private)
-    try:
-        return bytes(mine.exchange(x25519.X25519PublicKey.from_public_bytes(public)))
-    except ValueError as error:
-        raise InputError("a public key is no good point of X25519") from error
+
+    def __init__(self, private: bytes) -> None:
+        self._private = _part("asymmetric.x25519").X25519PrivateKey.from_private_bytes(private)
+        self.public = bytes(self._private.public_key().public_bytes_raw())
+
+    def agreed(self, public: bytes) -> bytes:
+        """The secret shared with another pair, 32 bytes; give it to `derived` before use.
+
+        Raises:
+            InputError: the public key is a point of low order, of which everybody knows the secret.
+        """
+        other = _part("asymmetric.x25519").X25519PublicKey.from_public_bytes(public)
+        try:
+            return bytes(self._private.exchange(other))
+        except ValueError as error:
+            raise InputError("a public key is no good point of X25519") from error
 
 
 def derived(secret: bytes, purpose: str, salt: bytes, *context: bytes) -> bytes:
