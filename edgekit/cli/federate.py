@@ -1,12 +1,16 @@
 """`edgekit federate`: boards learn together."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 if TYPE_CHECKING:
-    from edgekit.federated.simulation import Round
+    from edgekit.federated.privacy.asked import Asked
+
+_SHARE = click.FloatRange(0, 1, min_open=True)
+_ABOVE_0 = click.FloatRange(0, min_open=True)
+_DELTA = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.group(short_help="Let boards learn together.")
@@ -25,18 +29,32 @@ def federate() -> None:
 )
 @click.option("--strategy", default="fedavg", show_default=True, help="See docs/federated.md.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the strategy.")
-@click.option("--share", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True)
-@click.option(
-    "--clip", type=click.FloatRange(0, min_open=True), help="The longest an update may be."
-)
+@click.option("--share", type=_SHARE, default=1.0, show_default=True)
+@click.option("--clip", type=_ABOVE_0, help="The longest an update may be.")
 @click.option("--rounds", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=0.1, show_default=True)
+@click.option("--rate", type=_ABOVE_0, default=0.1, show_default=True)
 @click.option("--rows", type=click.IntRange(1), default=32, show_default=True, help="Of a batch.")
 @click.option("--codec", default="float32", show_default=True, help="Such as top-k:0.1+int8.")
 @click.option("--stragglers", type=click.FloatRange(0, 1), default=0.0, show_default=True)
 @click.option("--drop-stragglers", is_flag=True, help="They send nothing rather than a part.")
 @click.option("--staleness", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--dp",
+    type=click.Choice(["central", "distributed", "local"]),
+    help="Who adds noise: the coordinator, all boards a share, or each board for itself.",
+)
+@click.option("--dp-clip", type=_ABOVE_0, default=1.0, show_default=True, help="The norm S.")
+@click.option("--dp-noise", type=click.FloatRange(0), help="z; by default what --epsilon needs.")
+@click.option("--epsilon", type=_ABOVE_0, help="The budget; training ends before it is exceeded.")
+@click.option("--delta", type=_DELTA, help="By default clients^-1.1.")
+@click.option(
+    "--sampling",
+    type=click.Choice(["poisson", "fixed"]),
+    help="How --dp draws clients; by default poisson for central noise, else fixed.",
+)
+@click.option("--sharers", type=click.IntRange(1), help="The fewest updates of a distributed sum.")
+@click.option("--label-epsilon", type=_ABOVE_0, help="Clients tell their labels by random answers.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for the report.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -56,6 +74,14 @@ def simulate(
     stragglers: float,
     drop_stragglers: bool,
     staleness: int,
+    dp: Literal["central", "distributed", "local"] | None,
+    dp_clip: float,
+    dp_noise: float | None,
+    epsilon: float | None,
+    delta: float | None,
+    sampling: Literal["poisson", "fixed"] | None,
+    sharers: int | None,
+    label_epsilon: float | None,
     seed: int,
     out: Path | None,
     as_json: bool,
@@ -64,12 +90,14 @@ def simulate(
     import tempfile
 
     from edgekit.cli import show
+    from edgekit.cli.rounds import RoundsView
     from edgekit.errors import InputError
     from edgekit.federated import compile_federated_step
+    from edgekit.federated.privacy.asked import Asked, Protection
     from edgekit.federated.report import Report, write_report
     from edgekit.federated.simulation import Plan
     from edgekit.federated.simulation import simulate as run
-    from edgekit.federated.strategies import NormClipping
+    from edgekit.federated.strategies import NormClipping, Strategy
     from edgekit.federated.strategies.naming import strategy_of
     from edgekit.federated.tasks import task_of
     from edgekit.learning.federated import LocalTrainer
@@ -84,9 +112,27 @@ def simulate(
         wanted[key] = value
     if strategy == "scaffold":
         wanted.setdefault("clients", clients)
-    chosen = strategy_of(strategy, wanted)
-    if clip is not None:
-        chosen = NormClipping(inner=chosen, longest=clip)
+    mechanism = budget = None
+    chosen: Strategy
+    if dp is None:
+        if epsilon is not None or dp_noise is not None:
+            raise InputError("--epsilon and --dp-noise need --dp: who adds the noise")
+        chosen = strategy_of(strategy, wanted)
+        if clip is not None:
+            chosen = NormClipping(inner=chosen, longest=clip)
+    else:
+        asked = Asked(
+            kind=dp,
+            longest=dp_clip,
+            noise=dp_noise,
+            epsilon=epsilon,
+            delta=delta,
+            sampling=sampling,
+            sharers=sharers,
+        )
+        _check_asked(asked, strategy, settings, clip, codec)
+        mechanism, budget = asked.settled(boards=clients, share=share, rounds=rounds)
+        chosen = mechanism.strategy(share, seed=seed)
     plan = Plan(
         rounds=rounds,
         epochs=epochs,
@@ -96,9 +142,11 @@ def simulate(
         stragglers=stragglers,
         drop_stragglers=drop_stragglers,
         staleness=staleness,
+        label_epsilon=label_epsilon,
+        budget=budget,
     )
     given = task_of(task, clients, split, seed)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, RoundsView(rounds, quiet=as_json) as view:
         compile_federated_step(
             given.model,
             CrossEntropy(),
@@ -106,9 +154,15 @@ def simulate(
             proximal=strategy == "fedprox",
             corrected=strategy == "scaffold",
         ).save(Path(name))
-        trainer = LocalTrainer(Path(name))
         found = run(
-            trainer, given.clients, chosen, plan, on_round=(lambda one: None) if as_json else _say
+            LocalTrainer(Path(name)),
+            given.clients,
+            chosen,
+            plan,
+            on_the_way=(lambda update: update)
+            if mechanism is None
+            else Protection(mechanism, seed),
+            on_round=view.show,
         )
     report = Report(
         settings={
@@ -122,25 +176,71 @@ def simulate(
             "stragglers": str(stragglers),
             "drop_stragglers": str(drop_stragglers),
             "staleness": str(staleness),
+            "dp": dp or "none",
+            "label_epsilon": "none" if label_epsilon is None else f"{label_epsilon:g}",
             "seed": str(seed),
         },
         clients=clients,
         parameters=sum(array.size for array in found.model.parameters.values()),
         rounds=found.rounds,
+        title="Simulated rounds",
+        epsilon=epsilon,
+        delta=None if budget is None else budget.delta,
+        privacy="" if mechanism is None else mechanism.meaning,
+        ended=found.ended,
     )
     if out is not None:
         write_report(report, out)
     if as_json:
         show.json_document(report)
-    elif out is not None:
+        return
+    if found.ended:
+        click.echo(found.ended)
+    if mechanism is not None:
+        click.echo(f"noise {mechanism.noise:.4g} x norm {mechanism.longest:g}; {report.privacy}")
+    if out is not None:
         click.echo(f"wrote {out / 'report.html'}")
 
 
-def _say(one: "Round") -> None:
-    if one.number == 1:
-        click.echo("round  accuracy    loss  updates  refused      kB up  skew  divergence")
+@federate.command(short_help="Say what noise a privacy budget needs.")
+@click.option("--epsilon", type=_ABOVE_0, required=True, help="What may be spent.")
+@click.option("--delta", type=_DELTA, required=True, help="Well below 1 over the boards.")
+@click.option("--share", type=_SHARE, default=1.0, show_default=True, help="Of the boards, drawn.")
+@click.option("--rounds", type=click.IntRange(1), required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def noise(epsilon: float, delta: float, share: float, rounds: int, as_json: bool) -> None:
+    """Say which noise multiplier keeps ROUNDS within EPSILON.
+
+    Each board is drawn by itself with probability SHARE in each round. For noise that must hold
+    against whoever knows who took part, leave SHARE out and give the rounds that one board takes
+    part in.
+    """
+    from edgekit.cli import show
+    from edgekit.federated.privacy import noise_for, spent_by
+
+    found = noise_for(epsilon, delta, share=share, rounds=rounds)
+    spent = spent_by(rounds, delta, noise=found, share=share)
+    if as_json:
+        show.json_document({"noise": found, "epsilon_rdp": spent.rdp, "epsilon_pld": spent.pld})
+        return
     click.echo(
-        f"{one.number:5}  {one.accuracy:8.3f}  {one.loss:6.3f}  {one.updates:7}  "
-        f"{len(one.refused):7}  {one.bytes_up / 1000:9,.1f}  {one.label_skew:.2f}  "
-        f"{one.update_divergence:10.2f}"
+        f"a noise multiplier of {found:.4f}: {rounds} rounds cost epsilon {spent.pld:.3f} by "
+        f"privacy loss distributions, {spent.rdp:.3f} by Renyi, at delta {delta:g}"
     )
+
+
+def _check_asked(
+    asked: "Asked", strategy: str, settings: tuple[str, ...], clip: float | None, codec: str
+) -> None:
+    """Refuses what would undo the privacy, or would not be looked at."""
+    from edgekit.errors import InputError
+
+    if strategy not in ("fedavg", "dp-fedavg") or settings or clip is not None:
+        raise InputError(
+            "--dp brings its own strategy: leave out --strategy, --set and --clip; see --dp-clip"
+        )
+    if asked.kind == "distributed" and codec != "float32":
+        raise InputError(
+            "shares of noise count in a sum that loses nothing: use --codec float32 with "
+            "--dp distributed"
+        )

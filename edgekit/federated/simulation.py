@@ -12,10 +12,13 @@ from edgekit.federated.clients import Clients
 from edgekit.federated.measures import label_skew, update_divergence
 from edgekit.federated.model import GlobalModel
 from edgekit.federated.personalisation import Personal
+from edgekit.federated.privacy.budget import Budget
+from edgekit.federated.report import Round
 from edgekit.federated.strategies import Strategy
 from edgekit.learning.federated.checks import Limits, UpdateRefused, check_update
 from edgekit.learning.federated.codecs import Codec, Float32, with_feedback
 from edgekit.learning.federated.framing import decode_update, encode_update
+from edgekit.learning.federated.privacy import counts_before, private_counts
 from edgekit.learning.federated.trainer import Guidance, LocalTrainer
 from edgekit.learning.federated.update import Update, as_vector, shapes_of
 from edgekit.learning.learner import LearningDiverged
@@ -42,6 +45,9 @@ class Plan:
         staleness: how many versions old a client's model may be at most, by chance; for FedBuff.
         longest: the largest norm of an update; others are refused.
         personal: what each client keeps for itself; `None` for nothing.
+        label_epsilon: of the randomised answers that label skew is computed from; each client
+            answers for each sample once, and tells the same each round. `None` for true counts.
+        budget: of privacy; a round that would exceed it is not begun. `None` for none.
     """
 
     rounds: int
@@ -54,31 +60,8 @@ class Plan:
     staleness: int = 0
     longest: float | None = None
     personal: Personal | None = None
-
-
-@dataclass(frozen=True)
-class Round:
-    """What one round came to.
-
-    Attributes:
-        number: from 1.
-        accuracy: of the global model on the test samples.
-        loss: of it on them.
-        updates: how many were combined.
-        refused: whose were not, and why: also those whose training came to NaN or infinity.
-        bytes_up: of all updates as they travel, without what a transport adds.
-        label_skew: see `edgekit.federated.measures`.
-        update_divergence: see there.
-    """
-
-    number: int
-    accuracy: float
-    loss: float
-    updates: int
-    refused: Mapping[str, str]
-    bytes_up: int
-    label_skew: float
-    update_divergence: float
+    label_epsilon: float | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True)
@@ -89,11 +72,15 @@ class Simulated:
         rounds: each of them.
         model: the last one.
         own: what each client kept for itself, by its number.
+        budget: what is left of it; `None` without one.
+        ended: why it ended before the last round; empty where it did not.
     """
 
     rounds: tuple[Round, ...]
     model: GlobalModel
     own: Mapping[int, Mapping[str, Array]]
+    budget: Budget | None = None
+    ended: str = ""
 
 
 def simulate(
@@ -122,11 +109,14 @@ def simulate(
         RoundFailed: too few updates were good in a round, or the strategy needs more.
     """
     run = _Run(trainer, clients, strategy, plan, seed_of, on_the_way)
-    rounds = []
+    rounds: list[Round] = []
+    ended = ""
     for number in range(1, plan.rounds + 1):
+        if ended := run.why_not(number):
+            break
         rounds.append(run.round(number))
         on_round(rounds[-1])
-    return Simulated(tuple(rounds), run.model, run.own)
+    return Simulated(tuple(rounds), run.model, run.own, run.budget, ended)
 
 
 class _Run:
@@ -155,14 +145,28 @@ class _Run:
         self._numbers = {f"client{number:06}": number for number in range(len(clients))}
         self._residuals: dict[int, Array] = {}
         self._controls: dict[int, dict[str, Array]] = {}
+        self._told: dict[int, Array] = {}
+        self.budget = plan.budget
         labels = [clients.arrays[-1].max(), clients.test[-1].max()]
         self._classes = int(max(labels)) + 1
+
+    def why_not(self, number: int) -> str:
+        """Why a round may not begin; empty where it may."""
+        if self.budget is None:
+            return ""
+        allowed = self._allowed()
+        expected = round(len(allowed) * self._strategy.share)
+        if expected >= max(1, self._strategy.least) and self.budget.may_begin(number, allowed):
+            return ""
+        return self.budget.last_words()
 
     def round(self, number: int) -> Round:
         """Plays one round."""
         plan, strategy = self._plan, self._strategy
         rng = random.Random(f"{plan.seed}/{number}")
-        chosen = strategy.choose(list(self._numbers), rng)
+        chosen = strategy.choose(self._allowed(), rng)
+        if self.budget is not None:
+            self.budget = self.budget.begun(number, chosen)
         slow = set(rng.sample(chosen, k=round(plan.stragglers * len(chosen))))
         updates, refused, bytes_up = [], {}, 0
         for name in chosen:
@@ -185,10 +189,8 @@ class _Run:
                 refused[name] = error.why if isinstance(error, UpdateRefused) else str(error)
         self.model = strategy.combine(self.model, updates)
         self._past = [*self._past, self.model][-1 - plan.staleness :]
-        counts = np.stack(
-            [self._clients.label_counts(self._numbers[n], self._classes) for n in chosen]
-        )
         accuracy, loss = self._judged()
+        spent = None if self.budget is None else self.budget.spent()
         return Round(
             number,
             accuracy,
@@ -196,9 +198,33 @@ class _Run:
             len(updates),
             refused,
             bytes_up,
-            label_skew(counts),
-            update_divergence(updates),
+            self._skew(chosen),
+            update_divergence(updates) if updates else None,
+            chosen=len(chosen),
+            epsilon_rdp=None if spent is None else spent.rdp,
+            epsilon_pld=None if spent is None else spent.pld,
         )
+
+    def _allowed(self) -> list[str]:
+        names = list(self._numbers)
+        return names if self.budget is None else self.budget.allowed(names)
+
+    def _skew(self, chosen: Sequence[str]) -> float | None:
+        """How far the classes of the chosen lie apart, as far as they tell."""
+        if not chosen:
+            return None
+        counts = np.stack([self._counts(self._numbers[name]) for name in chosen])
+        return label_skew(counts) if counts.sum(axis=1).all() else None
+
+    def _counts(self, client: int) -> Array:
+        epsilon = self._plan.label_epsilon
+        if epsilon is None:
+            return self._clients.label_counts(client, self._classes)
+        if client not in self._told:
+            rng = np.random.default_rng((self._plan.seed, client))
+            labels = self._clients.samples(client)[-1]
+            self._told[client] = private_counts(labels, self._classes, epsilon, rng)
+        return np.maximum(counts_before(self._told[client], epsilon), 0)
 
     def _trained(self, name: str, base: GlobalModel, guidance: Guidance, number: int) -> bytes:
         """What a client sends; what it keeps is kept."""
