@@ -1,0 +1,260 @@
+"""Our strategies over Flower's messages give what a simulation gives."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit.errors import Unavailable
+from edgekit.federated.flower import FlowerPlan, FlowerRound, play_rounds
+from edgekit.federated.flower.records import array_record
+from edgekit.federated.flower.roster import Roster
+from edgekit.federated.simulation import Plan, simulate
+from edgekit.federated.strategies import FedAvg, Krum
+from edgekit.federated.strategies.naming import STRATEGIES, strategy_of
+from edgekit.learning.federated import LocalTrainer
+from edgekit.learning.federated.codecs import codec_of
+from edgekit.learning.federated.framing import decode_update, encode_update
+from edgekit.learning.federated.update import shapes_of
+from tools.flower_app.prepare import Prepared
+
+pytest.importorskip("flwr", reason="Flower is in an environment of its own: make flower")
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict  # noqa: E402
+
+from tools.flower_app.direct_grid import DirectGrid  # noqa: E402
+
+_SETTINGS = {
+    "dp-fedavg": {"longest": "1.0", "noise": "0.0", "expected": "4"},
+    "fedbuff": {"least": "2"},
+    "krum": {"wrong": "0", "keep": "2"},
+    "scaffold": {"clients": "4"},
+}
+
+
+@pytest.fixture
+def grid(fleet_of_digits: Prepared) -> DirectGrid:
+    return DirectGrid(fleet_of_digits.boards)
+
+
+@pytest.fixture(scope="module")
+def trainer(fleet_of_digits: Prepared) -> LocalTrainer:
+    return LocalTrainer(Path(str(fleet_of_digits.server["train"])))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_each_strategy_gives_the_bits_of_a_simulation(
+    name: str, grid: DirectGrid, trainer: LocalTrainer, fleet_of_digits: Prepared
+) -> None:
+    strategy = strategy_of(name, {"share": "0.75", **_SETTINGS.get(name, {})})
+    plan = FlowerPlan(rounds=3, epochs=2, codec="top-k:0.3+int8", boards=4, seed=5)
+    rounds: list[FlowerRound] = []
+    model = play_rounds(grid, trainer.parameters, strategy, plan, on_round=rounds.append)
+    simulated = simulate(
+        trainer,
+        fleet_of_digits.task.clients,
+        strategy,
+        Plan(rounds=3, epochs=2, codec=codec_of(plan.codec), seed=5),
+    )
+    assert [one.updates for one in rounds] == [3, 3, 3]
+    assert [one.bytes_up for one in rounds] == [one.bytes_up for one in simulated.rounds]
+    assert model.version == 3
+    for parameter, array in simulated.model.parameters.items():
+        assert model.parameters[parameter].tobytes() == array.tobytes(), parameter
+
+
+def test_a_board_that_never_answers_holds_up_no_round(
+    grid: DirectGrid, trainer: LocalTrainer
+) -> None:
+    rounds = _played(grid, trainer, tampers={}, silent={102})
+    assert [(one.updates, one.silent) for one in rounds] == [(3, ("client000002",))] * 2
+
+
+@pytest.mark.parametrize(
+    ("tamper", "why"),
+    [
+        (lambda update: replace(update, change=_scaled(update.change, np.nan)), "NaN"),
+        (lambda update: replace(update, change=_scaled(update.change, 1e6)), "norm"),
+        (lambda update: replace(update, client="client000000"), "it says it is of client000000"),
+        (lambda update: replace(update, version=7), "version 7"),
+        (lambda update: replace(update, samples=0), "samples"),
+    ],
+)
+def test_an_update_that_cannot_be_is_refused_and_its_board_named(
+    tamper: Callable, why: str, grid: DirectGrid, trainer: LocalTrainer
+) -> None:
+    shapes = shapes_of(trainer.parameters)
+
+    def tampered(answer: Message) -> Message:
+        record = answer.content.get("update")
+        if record is not None:
+            update = tamper(decode_update(record["message"], shapes))
+            record["message"] = encode_update(update, codec_of("float32"))
+        return answer
+
+    rounds = _played(grid, trainer, tampers={101: tampered}, longest=100.0)
+    for one in rounds:
+        assert one.updates == 3
+        assert list(one.refused) == ["client000001"]
+        assert why in one.refused["client000001"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        RecordDict(),
+        RecordDict({"update": MetricRecord({"message": 1})}),
+        RecordDict({"update": ConfigRecord({"message": "text"})}),
+        RecordDict({"update": ConfigRecord({"message": b"\xff\x00"})}),
+    ],
+)
+def test_an_answer_without_an_update_is_refused(
+    content: RecordDict, grid: DirectGrid, trainer: LocalTrainer
+) -> None:
+    def emptied(answer: Message) -> Message:
+        if "board" not in answer.content:
+            answer.content = content
+        return answer
+
+    rounds = _played(grid, trainer, tampers={101: emptied})
+    assert [(one.updates, list(one.refused)) for one in rounds] == [(3, ["client000001"])] * 2
+
+
+def test_a_board_whose_training_fails_is_named_with_its_error(
+    fleet_of_digits: Prepared, trainer: LocalTrainer, tmp_path: Path
+) -> None:
+    boards = list(fleet_of_digits.boards)
+    boards[3] = {**boards[3], "samples": str(tmp_path / "gone.npz")}
+    rounds = _played(DirectGrid(boards), trainer, tampers={})
+    assert "gone.npz" in rounds[0].refused["client000003"]
+
+
+def test_a_round_with_too_few_updates_leaves_the_model_and_the_next_goes_on(
+    grid: DirectGrid, trainer: LocalTrainer
+) -> None:
+    grid.silent = {100, 101, 102, 103}
+    names = Roster(DirectGridOf(grid))
+    rounds: list[FlowerRound] = []
+
+    def back(one: FlowerRound) -> None:
+        rounds.append(one)
+        grid.silent = set()
+
+    plan = FlowerPlan(rounds=2, boards=4)
+    model = play_rounds(
+        grid, trainer.parameters, Krum(wrong=0, keep=1), plan, on_round=back, roster=names
+    )
+    assert rounds[0].failed is not None
+    assert rounds[1].failed is None
+    assert model.version == 1
+
+
+def test_the_first_node_keeps_its_name(fleet_of_digits: Prepared) -> None:
+    grid = DirectGrid([*fleet_of_digits.boards, fleet_of_digits.boards[0]])
+    grid.nodes.remove(104)
+    roster = Roster(grid)
+    roster.online()
+    grid.nodes.insert(0, 104)
+    online = roster.online()
+    assert sorted(online) == [f"client{number:06}" for number in range(4)]
+    assert online["client000000"].node == 100
+
+
+def test_a_board_that_comes_back_as_another_node_is_known_again(
+    fleet_of_digits: Prepared,
+) -> None:
+    grid = DirectGrid([*fleet_of_digits.boards, fleet_of_digits.boards[0]])
+    grid.nodes = [100, 101]
+    roster = Roster(grid)
+    assert roster.online()["client000000"].node == 100
+    grid.nodes = [101, 104]
+    assert roster.online()["client000000"].node == 104
+
+
+def test_too_few_boards_end_the_wait(grid: DirectGrid) -> None:
+    now = [0.0]
+
+    def pause(seconds: float) -> None:
+        now[0] += seconds
+
+    roster = Roster(grid, clock=lambda: now[0], pause=pause)
+    with pytest.raises(Unavailable, match="4 of 5 boards"):
+        roster.await_boards(5, 30.0)
+    assert now[0] >= 30
+
+
+def test_flowers_own_strategies_get_all_parameters_and_the_number_of_samples(
+    grid: DirectGrid, trainer: LocalTrainer
+) -> None:
+    asked = RecordDict(
+        {
+            "arrays": array_record(trainer.parameters),
+            "config": ConfigRecord({"server-round": 1, "epochs": 2}),
+        }
+    )
+    messages = [Message(asked, dst_node_id=node, message_type="train") for node in grid.nodes]
+    answers = grid.send_and_receive(messages)
+    total = sum(answer.content["metrics"]["num-examples"] for answer in answers)
+    mean = {
+        name: sum(
+            answer.content["arrays"][name].numpy() * answer.content["metrics"]["num-examples"]
+            for answer in answers
+        )
+        / total
+        for name in trainer.parameters
+    }
+    ours = play_rounds(grid, trainer.parameters, FedAvg(), FlowerPlan(rounds=1, epochs=2, boards=4))
+    for name, array in mean.items():
+        np.testing.assert_allclose(array, ours.parameters[name], rtol=0, atol=1e-6)
+
+
+def test_boards_judge_a_model_by_their_own_samples(grid: DirectGrid, trainer: LocalTrainer) -> None:
+    content = RecordDict({"arrays": array_record(trainer.parameters), "config": ConfigRecord()})
+    message = Message(content, dst_node_id=100, message_type="evaluate")
+    metrics = grid.send_and_receive([message])[0].content["metrics"]
+    assert 0 <= metrics["accuracy"] <= 1
+    assert metrics["loss"] > 0
+    assert metrics["num-examples"] > 0
+
+
+class DirectGridOf:
+    """The same grid, whose boards all answer."""
+
+    def __init__(self, grid: DirectGrid) -> None:
+        self._grid = grid
+
+    def get_node_ids(self) -> list[int]:
+        return self._grid.get_node_ids()
+
+    def send_and_receive(self, messages: list[Message], *, timeout: float) -> list[Message]:
+        before, self._grid.silent = self._grid.silent, set()
+        try:
+            return self._grid.send_and_receive(messages, timeout=timeout)
+        finally:
+            self._grid.silent = before
+
+
+def _played(
+    grid: DirectGrid,
+    trainer: LocalTrainer,
+    *,
+    tampers: dict,
+    silent: set[int] = frozenset(),  # type: ignore[assignment]
+    longest: float | None = None,
+) -> list[FlowerRound]:
+    """Two rounds, in which some boards misbehave after they have said who they are."""
+    roster = Roster(grid)
+    roster.online()
+    grid.tampers, grid.silent = tampers, set(silent)
+    rounds: list[FlowerRound] = []
+    plan = FlowerPlan(rounds=2, boards=4, longest=longest)
+    model = play_rounds(
+        grid, trainer.parameters, FedAvg(), plan, on_round=rounds.append, roster=roster
+    )
+    assert all(np.isfinite(array).all() for array in model.parameters.values())
+    return rounds
+
+
+def _scaled(change: dict, by: float) -> dict:
+    return {name: (array * np.float32(by)).astype(np.float32) for name, array in change.items()}

@@ -1,0 +1,1 @@
+"""Flower on this machine alone: a SuperLink, SuperNodes, and the example app."""
