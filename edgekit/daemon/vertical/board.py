@@ -14,6 +14,7 @@ from edgekit.daemon.vertical.samples import TimedSamples
 from edgekit.errors import ConfigError, InputError
 from edgekit.learning.federated.framing import chunked
 from edgekit.learning.federated.inbox import Inbox
+from edgekit.learning.federated.vertical.aligning import read_secret
 from edgekit.learning.federated.vertical.models import BottomModel
 from edgekit.learning.federated.vertical.party import Party
 from edgekit.messaging.incoming import Received
@@ -24,7 +25,6 @@ _log = logging.getLogger(__name__)
 _LONGEST_BYTES = 64 * 1024 * 1024
 _MOST_WAITING = 1000
 _STORE_EVERY_S = 5.0
-_SHORTEST_SECRET = 16
 _CLOSE_S = 2.0
 
 
@@ -71,7 +71,7 @@ class VerticalBoard:
                 spec,
                 bottom.features,
                 period_ms=max(1, round(table.period_s * 1000)),
-                secret=_secret(where, table.secret_file),
+                secret=read_secret(table.secret_file),
                 limit_bytes=round(table.max_mb * 1e6),
                 max_age_s=table.max_age_days * 86_400,
             )
@@ -128,13 +128,3 @@ class VerticalBoard:
             if answer is not None:
                 for chunk in chunked(answer, self._chunk_bytes):
                     self._link.publish(self._up, chunk)
-
-
-def _secret(where: str, path: Path) -> bytes:
-    try:
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise ConfigError(where, [f"secret_file: {path}: {error.strerror}"]) from error
-    if len(secret) < _SHORTEST_SECRET:
-        raise ConfigError(where, [f"secret_file: {path}: shorter than {_SHORTEST_SECRET} bytes"])
-    return secret

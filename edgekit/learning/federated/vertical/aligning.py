@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +11,23 @@ from edgekit.array import Array
 from edgekit.errors import InputError
 
 KEY_BYTES = 16
+_SHORTEST_SECRET = 16
+
+
+def read_secret(path: Path) -> bytes:
+    """What the boards of a job share: all of a file but the white space around it.
+
+    Raises:
+        InputError: it cannot be read, or has fewer than 16 bytes.
+    """
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    if len(secret) < _SHORTEST_SECRET:
+        advice = f"make it with: head -c 32 /dev/urandom | base64 > {path}"
+        raise InputError(f"{path}: shorter than {_SHORTEST_SECRET} bytes; {advice}")
+    return secret
 
 
 def keyed(ids: Sequence[str], secret: bytes) -> list[bytes]:

@@ -112,24 +112,27 @@ class LabelHolder:
         self._each({name: Rows(run=self.run, rows=_packed(rows[name])) for name in said})
         self._turn = 0
 
-    def train(self, number: int, *, rate: float, seed: int = 0) -> Epoch:
+    def train(self, number: int, *, rate: float, seed: int = 0, only: Array | None = None) -> Epoch:
         """One pass over the common samples, each once; parties keep what they have at its end.
 
         Args:
             number: of the epoch, from 1.
             rate: the learning rate.
             seed: of the order of samples, with the number.
+            only: which common samples to learn from, from 0; all where left out.
 
         Raises:
             InputError: a party cannot.
-            Unavailable: a party did not answer; `begin` at the end of the epoch before.
+            Unavailable: a party did not answer, or has restarted; `begin` at the end of the epoch
+                before.
             LearningDiverged: the loss or a parameter is NaN or infinite.
         """
         self._up = self._down = 0
-        order = np.random.default_rng((seed, number)).permutation(self.samples)
+        given = np.arange(self.samples) if only is None else only
+        order = np.random.default_rng((seed, number)).permutation(given)
         slopes: dict[str, bytes] = {}
         total = 0.0
-        for start in range(0, self.samples, self._model.rows):
+        for start in range(0, len(order), self._model.rows):
             places = order[start : start + self._model.rows]
             embedded = self._embedded(places, slopes, rate)
             labels, present = self._filled(places)
@@ -137,7 +140,7 @@ class LabelHolder:
             total += loss * len(places)
             slopes = {name: self._sent(slope[: len(places)]) for name, slope in found.items()}
         self._turns(slopes, rate, places=None, keep=number)
-        return Epoch(number, total / self.samples, self._up, self._down)
+        return Epoch(number, total / len(order), self._up, self._down)
 
     def judge(self, numbers: Array | None = None) -> tuple[float, Array]:
         """The mean loss of common samples, and what the model says of each.
@@ -224,6 +227,8 @@ class LabelHolder:
                 raise Unavailable(f"{name} did not answer")
             said = decode_to_holder(answers[name])
             if isinstance(said, Sorry):
+                if said.is_new:
+                    raise Unavailable(f"{name}: {said.why}")
                 raise InputError(f"{name}: {said.why}")
             if said.run != self.run:
                 raise InputError(f"{name} answered of another training")

@@ -101,9 +101,15 @@ class Seen(_Answer, frozen=True, kw_only=True, tag="seen"):
 
 
 class Sorry(_Answer, frozen=True, kw_only=True, tag="sorry"):
-    """From a party: it cannot; `why`, in one line."""
+    """From a party: it cannot.
+
+    Attributes:
+        why: one line.
+        is_new: it knows nothing of the training, since it has restarted: begin it again.
+    """
 
     why: Annotated[str, msgspec.Meta(max_length=500)]
+    is_new: bool = False
 
 
 ToParty = Begin | Rows | Turn

@@ -69,6 +69,8 @@ class Party:
             if said.number == number:
                 return reply
         to = name_of(message)
+        if not isinstance(said, Begin) and said.run != self._run:
+            return encode(Sorry(run=said.run, to=to, why="it has restarted", is_new=True))
         try:
             reply = encode(msgspec.structs.replace(self._follow(said), to=to))
         except EdgekitError as error:
@@ -80,8 +82,6 @@ class Party:
     def _follow(self, said: Begin | Rows | Turn) -> ToHolder:
         if isinstance(said, Begin):
             return self._begin(said)
-        if said.run != self._run:
-            raise InputError("that training is not known here; begin it again")
         if isinstance(said, Rows):
             self._rows = _numbers(said.rows, len(self._features))
             return Seen(run=self._run, number=0)
