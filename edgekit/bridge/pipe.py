@@ -88,6 +88,15 @@ class DescriptorPipe:
         if len(self._unsent) > _MOST_UNSENT_BYTES:
             raise Unavailable(f"{self._name}: takes no bytes; is its flow control on?")
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait for the device to take them."""
+        return len(self._unsent)
+
+    def discard(self) -> None:
+        """Forgets what was not sent yet."""
+        self._unsent.clear()
+
     def wake(self) -> None:
         """Ends a `read` that waits; from any thread."""
         with contextlib.suppress(OSError):  # full, so it will wake; or closed, so it has ended

@@ -1,0 +1,368 @@
+"""A port that is kept open: one thread speaks to the device, many may listen and command."""
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from edgekit.bridge import packets as p
+from edgekit.bridge.calls import Call, Calls
+from edgekit.bridge.counts import LinkCounts
+from edgekit.bridge.happenings import Arrived, Closed, Opened
+from edgekit.bridge.host import Drifting, Host, HostHappening, Misfit, Samples, Scored
+from edgekit.bridge.pipe import Pipe, open_port
+from edgekit.bridge.reliable import Settled
+from edgekit.errors import EdgekitError, Unavailable
+from edgekit.messaging.authority import Allowance
+from edgekit.messaging.backoff import jittered_backoff
+
+_log = logging.getLogger(__name__)
+
+PortState = Literal["closed", "waiting", "silent", "open"]
+
+_FIRST_OPEN_S = 10.0
+_LONGEST_WAIT_S = 0.5
+_SILENT_S = 15.0
+_JOIN_S = 2.0
+_LINES_A_MINUTE = 30
+_LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
+
+
+class Listener(Protocol):
+    """Hears what happens at a port, on the port's thread: it must not wait for anything."""
+
+    def hear(self, happening: "Samples | Scored | Gone | Opened") -> None:
+        """Takes what has happened."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The device, or the way to it, is not there any more; or samples are missing.
+
+    Attributes:
+        reason: one line.
+        is_broken: whether the port was closed; it is opened again by itself.
+    """
+
+    reason: str
+    is_broken: bool = False
+
+
+class Port:
+    """Speaks to the device at one port for as long as somebody uses it.
+
+    A port that fails, or gives no session for 15 s, is closed and opened again after a jittered
+    back-off.
+
+    Attributes:
+        name: what people call it.
+        port: where it is.
+        counts: of the link, through all reopening.
+        state: how it fares.
+        reopened: how often it was opened after the first time.
+    """
+
+    def __init__(
+        self,
+        port: str,
+        *,
+        name: str | None = None,
+        baud: int | None = None,
+        opener: Callable[..., Pipe] = open_port,
+        backoff: Callable[[], Iterator[float]] = lambda: jittered_backoff(0.5, 10.0),
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        time_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        """Prepares; `using` opens it.
+
+        Args:
+            port: as `open_port` takes it.
+            name: for messages; the port itself where left out.
+            baud: bits a second, where the line has such a rate.
+            opener: opens a pipe.
+            backoff: gives the seconds to wait before each next attempt.
+            clock_ns: the monotonic clock.
+            time_ns: the time since 1970.
+        """
+        self.name = name or port
+        self.port = port
+        self.baud = baud
+        self.counts = LinkCounts()
+        self.state: PortState = "closed"
+        self.reopened = 0
+        self._opener = opener
+        self._backoff = backoff
+        self._clock_ns = clock_ns
+        self._time_ns = time_ns
+        self._lock = threading.Condition()  # guards all that follows
+        self._users = 0
+        self._listeners: list[Listener] = []
+        self._thread: threading.Thread | None = None
+        self._previous: threading.Thread | None = None
+        self._pipe: Pipe | None = None
+        self._failure: str | None = None
+        self._has_tried = False
+        # The port's thread alone uses these.
+        self._host: Host | None = None
+        self._calls = Calls(self.name)
+        self._lines = Allowance(_LINES_A_MINUTE)
+        self._missing = 0
+
+    @property
+    def host(self) -> Host | None:
+        """The board's end of the link while the port is open; to look at, not to feed."""
+        return self._host
+
+    @contextmanager
+    def using(self, listener: Listener, *, is_patient: bool = False) -> Iterator[None]:
+        """Keeps the port open, and has a listener hear.
+
+        Args:
+            listener: hears from now on.
+            is_patient: a port that is not there now is waited for, not complained of.
+
+        Raises:
+            Unavailable: it cannot be opened.
+        """
+        self._enter(listener)
+        try:
+            if not is_patient:
+                self._wait_until_open()
+            yield
+        finally:
+            self._leave(listener)
+
+    def command(self, name: str, argument: Any = p.NOTHING, *, timeout_s: float) -> p.Response:
+        """Has the device do something; gives what it answers. From any thread but the port's.
+
+        Raises:
+            InputError: the device does not know it, or refuses.
+            Unavailable: there is no session, or no answer in time.
+        """
+        call = Call(p.Command(0, name, argument))
+        self._call(call, timeout_s)
+        assert call.response is not None, "else an error was raised"
+        return call.response
+
+    def configure(
+        self,
+        periods: dict[int, int],
+        settings: dict[str, p.Setting] | None = None,
+        *,
+        timeout_s: float,
+    ) -> None:
+        """Sets sensors' periods in nanoseconds, and settings. From any thread but the port's.
+
+        Raises:
+            InputError: the device refuses.
+            Unavailable: there is no session, or no acknowledgement in time.
+        """
+        self._call(Call(p.Config(periods, settings or {})), timeout_s)
+
+    def ask_soon(self, packet: p.Config) -> None:
+        """Has a CONFIG sent, without waiting for what becomes of it; what is refused is logged."""
+        self._calls.add(Call(packet))
+        with self._lock:
+            self._wake()
+
+    def _call(self, call: Call, timeout_s: float) -> None:
+        with self._lock:
+            if self.state != "open":
+                raise Unavailable(f"{self.name}: {self._failure or 'no device answers'}")
+            self._calls.add(call)
+            self._wake()
+        call.wait(self.name, timeout_s)
+
+    def _enter(self, listener: Listener) -> None:
+        with self._lock:
+            self._users += 1
+            self._listeners.append(listener)
+            if self._thread is None:
+                self._has_tried, self._failure = False, None
+                previous, self._previous = self._previous, None
+                self._thread = threading.Thread(
+                    target=self._run,
+                    args=(previous,),
+                    name=f"port-{self.name}"[:60],
+                    daemon=True,
+                )
+                self._thread.start()
+            host = self._host
+        if host is not None and host.link.is_open and host.link.peer is not None:
+            listener.hear(Opened(host.link.peer, is_new=False))
+
+    def _leave(self, listener: Listener) -> None:
+        with self._lock:
+            self._users -= 1
+            self._listeners.remove(listener)
+            thread = self._thread if self._users == 0 else None
+            self._wake()
+            self._lock.notify_all()
+        if thread is not None:
+            thread.join(_JOIN_S)
+
+    def _wait_until_open(self) -> None:
+        with self._lock:
+            self._lock.wait_for(lambda: self._has_tried, _FIRST_OPEN_S)
+            if self._pipe is None:
+                raise Unavailable(self._failure or f"{self.name}: cannot be opened")
+
+    def _wake(self) -> None:
+        if self._pipe is not None:
+            self._pipe.wake()
+
+    # What follows runs on the port's thread.
+
+    def _run(self, previous: threading.Thread | None) -> None:
+        me = threading.current_thread()
+        if previous is not None:
+            previous.join()  # it may have the port open still
+        delays = self._backoff()
+        while self._is_wanted(me):
+            sessions = self.counts.sessions
+            try:
+                with self._opened() as pipe:
+                    self._converse(pipe, me)
+            except EdgekitError as error:
+                reason = str(error)
+            except Exception as error:
+                _log.exception("%s: a bug in the bridge", self.name)
+                reason = f"{self.name}: a bug: {error!r}"
+            else:
+                continue
+            if self.counts.sessions > sessions:
+                delays = self._backoff()
+            self._fail(reason, next(delays))
+
+    def _is_wanted(self, me: threading.Thread) -> bool:
+        with self._lock:
+            if self._users and self._thread is me:
+                return True
+            self.state = "closed"
+            if self._thread is me:
+                self._thread, self._previous = None, me
+            return False
+
+    @contextmanager
+    def _opened(self) -> Iterator[Pipe]:
+        pipe = self._opener(self.port, **({} if self.baud is None else {"baud": self.baud}))
+        with self._lock:
+            self.reopened += self._failure is not None
+            self._pipe, self._failure, self._has_tried = pipe, None, True
+            self.state = "silent"
+            self._lock.notify_all()
+        try:
+            yield pipe
+        finally:
+            with self._lock:
+                self._pipe = self._host = None
+                self.state = "waiting"
+            self._calls.end("the port was closed")
+            pipe.close()
+
+    def _fail(self, reason: str, delay_s: float) -> None:
+        with self._lock:
+            is_new, self._failure = reason != self._failure, reason
+            self.state, self._has_tried = "waiting", True
+            listeners = list(self._listeners)
+            self._lock.notify_all()
+        if is_new:
+            _log.warning("%s: looked for again with growing pauses", reason)
+        for listener in listeners:
+            listener.hear(Gone(reason, is_broken=True))
+        with self._lock:
+            self._lock.wait_for(lambda: not self._users, delay_s)
+
+    def _converse(self, pipe: Pipe, me: threading.Thread) -> None:
+        """Speaks until nobody wants to any more."""
+        host = Host(
+            nonce=secrets.randbelow(2**32 - 1) + 1,
+            baud=self.baud,
+            counts=self.counts,
+            clock_ns=self._clock_ns,
+            time_ns=self._time_ns,
+        )
+        self._host = host
+        silent_since_ns = self._clock_ns()
+        while self._is_wanted(me):
+            now_ns = self._clock_ns()
+            self._calls.send(host.link)
+            for happening in host.tick(now_ns):
+                self._deal_with(host, happening)
+            pipe.write(host.link.take())
+            wait_s = min(_LONGEST_WAIT_S, (host.due_ns - self._clock_ns()) / 1e9)
+            data = pipe.read(max(0.0, wait_s))
+            now_ns = self._clock_ns()
+            for happening in host.feed(data, now_ns):
+                self._deal_with(host, happening)
+            pipe.write(host.link.take())
+            self._tell_of_missing()
+            if host.link.is_open:
+                silent_since_ns = now_ns
+            elif now_ns - silent_since_ns > _SILENT_S * 1e9:
+                raise Unavailable(f"{self.name}: no device has answered for {_SILENT_S:g} s")
+            if host.link.is_flooded:
+                raise Unavailable(f"{self.name}: the device says HELLO without end")
+
+    def _deal_with(self, host: Host, happening: HostHappening) -> None:
+        match happening:
+            case Samples() | Scored():
+                self._tell_of_missing()
+                self._tell(happening)
+            case Opened(hello, is_new):
+                assert hello.device is not None
+                with self._lock:
+                    self.state = "open"
+                self._missing = self.counts.rx_lost
+                if is_new:
+                    device = hello.device
+                    _log.info(
+                        "%s: %s runs %s %s; sensors: %s; models: %s",
+                        self.name,
+                        *map(_shown, (device.name, device.firmware, device.firmware_version)),
+                        ", ".join(_shown(one.name) for one in device.sensors) or "none",
+                        ", ".join(_shown(one.name) for one in device.models) or "none",
+                    )
+                self._tell(happening)
+            case Closed(reason):
+                with self._lock:
+                    self.state = "silent"
+                self._calls.end(reason)
+                self._tell(Gone(f"{self.name}: {reason}"))
+            case Settled():
+                self._calls.settled(happening)
+            case Arrived(p.Response() as response):
+                self._calls.answered(response)
+            case Arrived(p.Log(level, _, text)):
+                self._log_line(_LEVELS[level], _shown(text))
+            case Misfit(reason):
+                self._log_line(logging.WARNING, _shown(reason))
+                self._tell(Gone(f"{self.name}: {_shown(reason)}"))
+            case Drifting(ppm):
+                _log.warning("%s: its clock drifts by %.0f ppm: no crystal", self.name, ppm)
+
+    def _tell(self, happening: Samples | Scored | Gone | Opened) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.hear(happening)
+
+    def _tell_of_missing(self) -> None:
+        lost, self._missing = self.counts.rx_lost - self._missing, self.counts.rx_lost
+        if lost > 0:
+            self._tell(Gone(f"{self.name}: {lost} packets were lost on the line"))
+
+    def _log_line(self, level: int, text: str) -> None:
+        if self._lines.take(self._clock_ns() / 1e9):
+            _log.log(level, "%s: %s", self.name, text)
+
+
+def _shown(text: str) -> str:
+    """A device's text for a line of the log."""
+    with suppress(UnicodeError):
+        text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    return text[:300]

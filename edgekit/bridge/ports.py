@@ -1,0 +1,42 @@
+"""The ports of a board, each of them opened once however many pipelines use it."""
+
+import threading
+from collections.abc import Callable
+
+from edgekit.bridge.pipe import Pipe, open_port
+from edgekit.bridge.port import Port
+from edgekit.errors import InputError
+
+
+class Ports:
+    """The ports of a board, each opened once however many use it."""
+
+    def __init__(self, opener: Callable[..., Pipe] = open_port) -> None:
+        """None yet.
+
+        Args:
+            opener: opens a pipe.
+        """
+        self._opener = opener
+        self._ports: dict[str, Port] = {}
+        self._lock = threading.Lock()
+
+    def get(self, port: str, *, baud: int | None = None, name: str | None = None) -> Port:
+        """The port; made at the first call, which also settles its name and baud rate.
+
+        Raises:
+            InputError: it is used at another baud rate already.
+        """
+        with self._lock:
+            known = self._ports.get(port)
+            if known is None:
+                known = self._ports[port] = Port(port, name=name, baud=baud, opener=self._opener)
+            elif baud is not None and known.baud not in (None, baud):
+                raise InputError(f"{port}: is used at {known.baud} baud already, not at {baud}")
+            return known
+
+    @property
+    def all(self) -> dict[str, Port]:
+        """Those that were asked for, by their names."""
+        with self._lock:
+            return {port.name: port for port in self._ports.values()}
