@@ -9,6 +9,7 @@ import msgspec
 from edgekit.config.board import DeviceSettings, MqttTable
 from edgekit.config.durability import DecisionsTable, OutboxTable
 from edgekit.config.engines import EngineSettings
+from edgekit.config.federated import FederatedTable
 from edgekit.config.rules import FactName, FactTable, FusionTable, RuleTable
 from edgekit.config.sinks import MqttSink, Sink
 from edgekit.config.sources import MqttRowSource, Source, StdinSource
@@ -55,6 +56,7 @@ class Settings(Table, frozen=True, kw_only=True):
     sparkplug: SparkplugTable | None = None
     prometheus: PrometheusTable | None = None
     updates: UpdateTable | None = None
+    federated: dict[TopicLevel, FederatedTable] = msgspec.field(default_factory=dict)
     fusion: dict[TopicLevel, FusionTable] = msgspec.field(default_factory=dict)
     facts: dict[FactName, FactTable] = msgspec.field(default_factory=dict)
     rules: dict[TopicLevel, RuleTable] = msgspec.field(default_factory=dict)
@@ -67,6 +69,12 @@ class Settings(Table, frozen=True, kw_only=True):
         readers = [
             name for name, table in self.pipelines.items() if isinstance(table.source, StdinSource)
         ]
+        for job, learning in self.federated.items():
+            if learning.pipeline not in self.pipelines:
+                raise ValueError(f"federated.{job} learns from no pipeline {learning.pipeline!r}")
+            for rule in learning.samples.rules:
+                if rule not in self.rules:
+                    raise ValueError(f"federated.{job}.samples.rules: there is no rule {rule!r}")
         if len(readers) > 1:
             raise ValueError(f"pipelines {', '.join(readers)} would take each other's stdin rows")
 
@@ -90,3 +98,5 @@ class Settings(Table, frozen=True, kw_only=True):
             yield "there is [home_assistant]"
         if self.sparkplug is not None:
             yield "there is [sparkplug]"
+        if self.federated:
+            yield "there is [federated]"

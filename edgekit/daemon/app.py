@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -38,6 +39,9 @@ from edgekit.messaging.topics import Topics
 from edgekit.pipeline.capture.source import CaptureSource
 from edgekit.pipeline.parts import Inference
 from edgekit.runtime.session import Session
+
+if TYPE_CHECKING:
+    from edgekit.daemon.federated.federation import Federation
 
 _log = logging.getLogger(__name__)
 _DRAIN_S = 5.0
@@ -85,6 +89,7 @@ class App:
         self._link: MqttLink | None = None
         self._outbox: Outbox | None = None
         self._running: Running | None = None
+        self._federation: Federation | None = None
         self._listeners: list[Callable[[Inference], None]] = []
 
     def startup(self) -> None:
@@ -117,12 +122,16 @@ class App:
         self._workshop = workshop
         self._settings = settings
         self._deployments = self._open_updates(settings, state)
+        self._federation = self._open_federation(settings, state)
+        learning = [] if self._federation is None else [self._federation]
         self._running = Running(
             self._resolved(settings),
             workshop,
-            witnesses=records.witnesses,
+            witnesses=[*records.witnesses, *learning],
             progress=self._loading,
         )
+        if self._federation is not None:
+            self._federation.open(settings.federated)
         self._metrics = MetricsReader(
             boot=self._boot,
             pipelines=lambda: self._running.supervised if self._running else [],
@@ -131,6 +140,7 @@ class App:
             clock=self._clock,
             cooling=self._cooling,
             state=state,
+            federated=dict if self._federation is None else self._federation.metrics,
         )
         self._remote = Remote(
             lambda: self._running.pipelines if self._running else {},
@@ -138,6 +148,7 @@ class App:
             records=records,
             reload=self._reload,
             set_metrics_interval=self._set_metrics_interval,
+            label=None if self._federation is None else self._federation.label,
         )
         self._listeners = [self._running.hear, *records.listeners]
         self._plan_chores(settings, records)
@@ -280,6 +291,7 @@ class App:
             check_surroundings(settings, source=str(self._config))
             told = self._in_force.reload(self._resolved(settings))
             self._settings = settings
+            self._follow_federated()
             self._stuck_s = settings.stuck_s
             self._cooling.follow(settings.thermal)
             self._remote.apply_again()
@@ -326,6 +338,33 @@ class App:
             link=self._link,
         )
 
+    def _open_federation(self, settings: Settings, state: Path | None) -> "Federation | None":
+        if not settings.federated or self._link is None:
+            return None
+        if state is None:
+            if settings.state is None and "STATE_DIRECTORY" not in os.environ:
+                mistakes = ["federated: needs a state directory: set `state`"]
+                raise ConfigError(str(self._config), mistakes)
+            _log.error("nothing is learned until then")
+            return None
+        from edgekit.daemon.federated.federation import Federation
+
+        federation = Federation(
+            state,
+            link=self._link,
+            topics=self._topics,
+            boot=self._boot,
+            pipelines=lambda: self._running.pipelines if self._running else {},
+            cooling=self._cooling,
+        )
+        return self._resources.enter_context(federation)
+
+    def _follow_federated(self) -> None:
+        if self._federation is not None:
+            self._federation.follow(self._settings.federated)
+        elif self._settings.federated:
+            _log.warning("[federated] is new, which takes effect at the next start")
+
     def _resolved(self, settings: Settings) -> Settings:
         """The settings with the bundles that updates have put in place of theirs."""
         if self._deployments is None:
@@ -347,6 +386,7 @@ class App:
         """Has pipelines follow the bundles that are current now, without losing a sample."""
         with self._changing():
             told = self._in_force.reload(self._resolved(self._settings))
+            self._follow_federated()
             self._remote.apply_again()
             self._tell_status()
         _log.info("updated: %s", told)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from edgekit.messaging.outbox import Outbox
 from edgekit.messaging.outbox_counts import OutboxCounts
 from edgekit.messaging.payloads import (
     BoardMetrics,
+    FederatedMetrics,
     Metrics,
     MqttMetrics,
     OutboxMetrics,
@@ -40,6 +41,7 @@ class MetricsReader:
         clock: ClockKeeper,
         cooling: Cooling,
         state: Path | None,
+        federated: Callable[[], Mapping[str, FederatedMetrics]] = dict,
     ) -> None:
         """Remembers whom to ask.
 
@@ -51,7 +53,9 @@ class MetricsReader:
             clock: knows what the clock is worth.
             cooling: knows how hot the board is.
             state: the state directory, where there is one.
+            federated: tells where each federated job stands.
         """
+        self._federated = federated
         self._boot = boot
         self._pipelines = pipelines
         self._link = link
@@ -83,6 +87,7 @@ class MetricsReader:
                 cpu_percent=usage.cpu_percent,
                 memory_mb=usage.memory_mb,
             ),
+            federated=dict(self._federated()) or None,
         )
 
 

@@ -10,7 +10,10 @@ from edgekit.config.schema import PipelineSettings, Settings
 
 _MODEL = ("bundle", *EngineSettings.__struct_fields__)
 """What can change of a pipeline between two frames; all else takes a new pipeline."""
-_LIVE = ("pipelines", "fusion", "facts", "rules", "metrics_interval_s", "stuck_s", "thermal")
+_LIVE = (
+    *("pipelines", "fusion", "facts", "rules", "metrics_interval_s", "stuck_s", "thermal"),
+    "federated",
+)
 """The tables that a reload follows; the others are read at start alone."""
 
 

@@ -10,6 +10,7 @@ from edgekit.errors import InputError, Unavailable
 from edgekit.messaging.commands import Result
 from edgekit.messaging.payloads import (
     Collect,
+    Label,
     Reload,
     SetRate,
     Snapshot,
@@ -32,6 +33,7 @@ class Remote:
         records: Records,
         reload: Callable[[], str],
         set_metrics_interval: Callable[[float | None], None],
+        label: Callable[[Label], Result] | None = None,
     ) -> None:
         """Remembers whom to turn to.
 
@@ -41,12 +43,14 @@ class Remote:
             records: keeps pictures.
             reload: follows changed settings; gives one line of what it did.
             set_metrics_interval: seconds between metrics; `None` is as configured.
+            label: labels a sample, where the board learns.
         """
         self._pipelines = pipelines
         self._pictures = pictures
         self._records = records
         self._reload = reload
         self._set_metrics_interval = set_metrics_interval
+        self._label = label
         self._wished = TwinSettings()
 
     @property
@@ -57,6 +61,7 @@ class Remote:
             "reload": self.reload,
             "set-rate": self.set_rate,
             "collect": self.collect,
+            "label": self.label,
         }
 
     def snapshot(self, arguments: Snapshot) -> Result:
@@ -112,6 +117,17 @@ class Remote:
             raise InputError(f"pipeline {pipeline.name} has no pictures")
         keeper.collect(pipeline.name, arguments.samples)
         return Result(f"keeping the next {arguments.samples} pictures of {pipeline.name}")
+
+    def label(self, arguments: Label) -> Result:
+        """Labels one of the newest samples of a pipeline.
+
+        Raises:
+            InputError: nothing is learned from the pipeline, or there is no such class or sample.
+            Unavailable: this board learns nothing.
+        """
+        if self._label is None:
+            raise Unavailable("this board learns nothing: its settings have no [federated]")
+        return self._label(arguments)
 
     def apply(self, settings: TwinSettings) -> Mapping[str, str]:
         """Puts settings in force; gives why some cannot be, by their paths."""

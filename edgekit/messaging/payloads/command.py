@@ -7,7 +7,7 @@ import msgspec
 from edgekit.messaging.payloads.schema import Count, Line, Message, Part, Text, decode
 
 CommandId = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
-Verb = Literal["snapshot", "reload", "set-rate", "collect"]
+Verb = Literal["snapshot", "reload", "set-rate", "collect", "label"]
 Code = Literal[
     "ok",
     "not-allowed",
@@ -48,13 +48,26 @@ class Collect(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pipeline: _Pipeline | None = None
 
 
-Arguments = Snapshot | Reload | SetRate | Collect
+class Label(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Arguments of `label`: says what one of the newest samples of a pipeline shows, to learn."""
+
+    label: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | Text
+    """A class, by its number or its name."""
+    sequence: Count | None = None
+    """The `seq` of the sample's prediction; left out, samples are counted from the newest."""
+    back: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    """How many samples came after it, where there is no `sequence`."""
+    pipeline: _Pipeline | None = None
+
+
+Arguments = Snapshot | Reload | SetRate | Collect | Label
 
 ARGUMENTS: dict[str, type[Arguments]] = {
     "snapshot": Snapshot,
     "reload": Reload,
     "set-rate": SetRate,
     "collect": Collect,
+    "label": Label,
 }
 """What each verb takes."""
 

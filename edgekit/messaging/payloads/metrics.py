@@ -85,6 +85,21 @@ class BoardMetrics(Part, frozen=True, kw_only=True):
     """Held by the daemon and its children."""
 
 
+class FederatedMetrics(Part, frozen=True, kw_only=True):
+    """A federated job of the board, by the coordinator's name."""
+
+    state: Text
+    """Where its round stands: `idle`, `downloading`, `waiting`, `training` or `delivering`."""
+    rounds: Count
+    """How many of its updates counted."""
+    samples: Count
+    """How many it has to learn from."""
+    dropped: Count = 0
+    """Samples that found no room on their way to the disk."""
+    last: Text | None = None
+    """What became of the last round: `counted`, `refused`, `late`, `void`, `declined`, ..."""
+
+
 class Metrics(Message, frozen=True, kw_only=True):
     """Counts and latencies of the board."""
 
@@ -94,6 +109,7 @@ class Metrics(Message, frozen=True, kw_only=True):
     mqtt: MqttMetrics
     outbox: OutboxMetrics | None = None
     board: BoardMetrics | None = None
+    federated: dict[Text, FederatedMetrics] | None = None
 
 
 def decode_metrics(payload: bytes) -> Metrics:

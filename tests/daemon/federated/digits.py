@@ -1,0 +1,127 @@
+"""Boards that learn digits: a bundle that reads rows of 64 numbers, and settings of a daemon."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+
+from edgekit.array import Array
+from edgekit.bundle import Bundle, InputSpec, Manifest, OutputSpec, WindowRule, write_bundle
+from edgekit.compress.golden import golden_file, golden_inputs
+from edgekit.federated import compile_federated_step
+from edgekit.graph.build import GraphBuilder
+from edgekit.learning.buffer import SampleBuffer
+from edgekit.learning.federated.trainer import PRESENT
+from edgekit.learning.files import open_step
+from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
+from edgekit.train.losses import CrossEntropy, Reconstruction
+from tests.broker import BOARD, PASSWORD
+from tools.private_broker import PrivateBroker
+
+COLUMNS = tuple(f"p{number:02d}" for number in range(64))
+LABELS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+POLICY = (
+    "[federated.digits.policy]\nmax_busy = 1.0\nmin_samples = 8\nmains = false\n"
+    "max_temperature_c = 150.0\nmax_waiting = 100000\n"
+)
+
+
+def model(*, hidden: int = 32, seed: int = 0, classes: int = 10) -> ir.Model:
+    """A window of one row of 64 numbers to logits, or back to 64 numbers without classes."""
+    rng = np.random.default_rng(seed)
+    build = GraphBuilder("digits")
+    given = build.input("x", np.float32, (1, 1, 64))
+    value = build.op("Flatten", given, axis=1)
+    outputs = classes or 64
+    for number, (n, m) in enumerate(pairwise((64, hidden, outputs))):
+        drawn = rng.normal(0, (2 / n) ** 0.5, (n, m)).astype(np.float32)
+        weights = build.constant(drawn, f"w{number}")
+        bias = build.constant(np.zeros(m, np.float32), f"b{number}")
+        value = build.op("Gemm", build.op("Relu", value) if number else value, weights, bias)
+    if classes:
+        return build.finish(logits=(value, np.float32, (1, classes)))
+    back = build.op("Reshape", value, np.array([-1, 1, 64]))
+    return build.finish(same=(back, np.float32, (1, 1, 64)))
+
+
+def digits_bundle(
+    out: Path, *, version: str = "1.0.0", hidden: int = 32, seed: int = 0, classes: int = 10
+) -> Bundle:
+    """A bundle that says which digit a row shows, with the step that learns it."""
+    made = model(hidden=hidden, seed=seed, classes=classes)
+    loss = CrossEntropy() if classes else Reconstruction()
+    step = compile_federated_step(made, loss, rows=32, proximal=True)
+    step.save(out / "step")
+    files = {f"train/{path.name}": path.read_bytes() for path in (out / "step").iterdir()}
+    rule = WindowRule(length=1, hop=1, columns=COLUMNS)
+    manifest = Manifest(
+        schema=1,
+        name="digits",
+        version=version,
+        task="classification",
+        input=InputSpec(name="x", dtype="float32", shape=(1, 1, 64), window=rule),
+        output=OutputSpec(name="logits", kind="logits"),
+        models={"onnxruntime": "model.onnx"},
+        files={},
+        labels="labels.txt",
+        golden="golden.npz",
+    )
+    data = ir.to_proto(made).SerializeToString()
+    engine = OnnxRuntimeEngine(data)
+    golden = golden_file(golden_inputs(manifest.input, ()), engine, [engine], "logits")
+    files |= {"model.onnx": data, "golden.npz": golden}
+    files["labels.txt"] = "".join(f"{label}\n" for label in LABELS).encode()
+    return write_bundle(out / "bundle", manifest, files=files)
+
+
+def csv_of(rows: Array) -> str:
+    """Rows of a CSV file, with a header."""
+    lines = [",".join(COLUMNS)]
+    lines += [",".join(f"{number:g}" for number in row) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def append(path: Path, rows: Array) -> None:
+    """Adds rows to the file that a daemon follows."""
+    with path.open("a") as file:
+        file.write(csv_of(rows).partition("\n")[2])
+
+
+def fill(state: Path, bundle: Path, samples: Sequence[Array], *, job: str = "digits") -> None:
+    """Gives a board samples that it might have collected."""
+    specs = [spec for spec in open_step(bundle / "train").sample if spec.name != PRESENT]
+    path = state / "federated" / job / "samples.db"
+    with SampleBuffer(path, specs, limit_bytes=20_000_000) as buffer:
+        for row, *label in zip(*samples, strict=True):
+            buffer.add(row.reshape(specs[0].shape), *label)
+
+
+def settings_of(
+    folder: Path,
+    bundle: Path,
+    broker: PrivateBroker,
+    *,
+    name: str = "board",
+    more: str = "",
+    federated: str = "",
+    policy: str = POLICY,
+    port: int | None = None,
+) -> Path:
+    """Writes the settings of a board of the fleet `test`, which follows rows.csv."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "password").write_text(PASSWORD + "\n")
+    if not (folder / "rows.csv").exists():
+        (folder / "rows.csv").write_text(csv_of(np.zeros((0, 64))))
+    path = folder / "edgekit.toml"
+    path.write_text(
+        f'state = "state"\n[device]\nfleet = "test"\nname = "{name}"\n'
+        f'[mqtt]\nhost = "localhost"\nport = {port or broker.port}\nca = "{broker.ca}"\n'
+        f'username = "{BOARD}"\npassword_file = "password"\n'
+        f'[pipelines.reader]\nbundle = "{bundle}"\n'
+        'source = { kind = "csv", path = "rows.csv", follow = true }\n'
+        'sinks = [{ kind = "mqtt" }]\n'
+        f'[federated.digits]\npipeline = "reader"\n{federated}\n{policy}{more}'
+    )
+    return path
