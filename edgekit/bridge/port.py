@@ -4,7 +4,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -64,6 +64,8 @@ class Port:
         counts: of the link, through all reopening.
         state: how it fares.
         reopened: how often it was opened after the first time.
+        samples: instants that came.
+        dropped: of these, those that somebody's work was too slow for.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class Port:
         port: str,
         *,
         name: str | None = None,
-        baud: int | None = None,
+        baud: int = 115_200,
         opener: Callable[..., Pipe] = open_port,
         backoff: Callable[[], Iterator[float]] = lambda: jittered_backoff(0.5, 10.0),
         clock_ns: Callable[[], int] = time.monotonic_ns,
@@ -82,7 +84,7 @@ class Port:
         Args:
             port: as `open_port` takes it.
             name: for messages; the port itself where left out.
-            baud: bits a second, where the line has such a rate.
+            baud: bits a second; of no meaning where the line has no such rate.
             opener: opens a pipe.
             backoff: gives the seconds to wait before each next attempt.
             clock_ns: the monotonic clock.
@@ -94,12 +96,15 @@ class Port:
         self.counts = LinkCounts()
         self.state: PortState = "closed"
         self.reopened = 0
+        self.samples = 0
+        self.dropped = 0
         self._opener = opener
         self._backoff = backoff
         self._clock_ns = clock_ns
         self._time_ns = time_ns
         self._lock = threading.Condition()  # guards all that follows
         self._users = 0
+        self._wishes: dict[int, Mapping[str, int]] = {}
         self._listeners: list[Listener] = []
         self._thread: threading.Thread | None = None
         self._previous: threading.Thread | None = None
@@ -163,11 +168,37 @@ class Port:
         """
         self._call(Call(p.Config(periods, settings or {})), timeout_s)
 
-    def ask_soon(self, packet: p.Config) -> None:
-        """Has a CONFIG sent, without waiting for what becomes of it; what is refused is logged."""
-        self._calls.add(Call(packet))
+    def wish(self, listener: Listener, periods_ns: Mapping[str, int]) -> None:
+        """Has the device asked for periods, by its sensors' names, whenever a session opens.
+
+        Where several wish for different ones the shortest wins. None at all takes back what was
+        wished before.
+        """
         with self._lock:
-            self._wake()
+            if periods_ns:
+                self._wishes[id(listener)] = dict(periods_ns)
+            else:
+                self._wishes.pop(id(listener), None)
+            host = self._host
+        if periods_ns and host is not None and host.device is not None:
+            self._ask_for_periods(host.device)
+
+    def count_dropped(self, instants: int) -> None:
+        """A listener had no room for samples."""
+        with self._lock:
+            self.dropped += instants
+
+    def _ask_for_periods(self, device: p.Device) -> None:
+        wanted: dict[int, int] = {}
+        with self._lock:
+            for number, sensor in enumerate(device.sensors):
+                wished = [one[sensor.name] for one in self._wishes.values() if sensor.name in one]
+                if wished and min(wished) != sensor.period_ns:
+                    wanted[number] = min(wished)
+        if wanted:
+            self._calls.add(Call(p.Config(wanted)))
+            with self._lock:
+                self._wake()
 
     def _call(self, call: Call, timeout_s: float) -> None:
         with self._lock:
@@ -249,7 +280,7 @@ class Port:
 
     @contextmanager
     def _opened(self) -> Iterator[Pipe]:
-        pipe = self._opener(self.port, **({} if self.baud is None else {"baud": self.baud}))
+        pipe = self._opener(self.port, baud=self.baud)
         with self._lock:
             self.reopened += self._failure is not None
             self._pipe, self._failure, self._has_tried = pipe, None, True
@@ -311,6 +342,8 @@ class Port:
     def _deal_with(self, host: Host, happening: HostHappening) -> None:
         match happening:
             case Samples() | Scored():
+                if isinstance(happening, Samples):
+                    self.samples += len(happening.values)
                 self._tell_of_missing()
                 self._tell(happening)
             case Opened(hello, is_new):
@@ -327,6 +360,7 @@ class Port:
                         ", ".join(_shown(one.name) for one in device.sensors) or "none",
                         ", ".join(_shown(one.name) for one in device.models) or "none",
                     )
+                self._ask_for_periods(hello.device)
                 self._tell(happening)
             case Closed(reason):
                 with self._lock:

@@ -21,8 +21,8 @@ class Ports:
         self._ports: dict[str, Port] = {}
         self._lock = threading.Lock()
 
-    def get(self, port: str, *, baud: int | None = None, name: str | None = None) -> Port:
-        """The port; made at the first call, which also settles its name and baud rate.
+    def get(self, port: str, *, baud: int = 115_200, name: str | None = None) -> Port:
+        """The port; made at the first call, which settles its baud rate. A name replaces the path.
 
         Raises:
             InputError: it is used at another baud rate already.
@@ -31,8 +31,10 @@ class Ports:
             known = self._ports.get(port)
             if known is None:
                 known = self._ports[port] = Port(port, name=name, baud=baud, opener=self._opener)
-            elif baud is not None and known.baud not in (None, baud):
+            elif known.baud != baud:
                 raise InputError(f"{port}: is used at {known.baud} baud already, not at {baud}")
+            elif name is not None:
+                known.name = name
             return known
 
     @property

@@ -85,7 +85,17 @@ class IioSource(SourceTable, frozen=True, kw_only=True, tag_field="kind", tag="i
     channels: _Names | None = None
 
 
-RowSource = CsvSource | StdinSource | MqttRowSource | IioSource
+class SerialSource(SourceTable, frozen=True, kw_only=True, tag_field="kind", tag="serial"):
+    """The sensors of a microcontroller, over the firmware bridge."""
+
+    port: _Name
+    baud: Annotated[int, msgspec.Meta(ge=1200, le=12_000_000)] = 115_200
+    columns: _Names | None = None
+    rate_hz: Annotated[float, msgspec.Meta(ge=0.001, le=100_000)] | None = None
+    max_queued: Annotated[int, msgspec.Meta(ge=100, le=1_000_000)] = 10_000
+
+
+RowSource = CsvSource | StdinSource | MqttRowSource | IioSource | SerialSource
 
 
 def column_mistakes(source: RowSource, wanted: tuple[str, ...]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from edgekit.config.row_sources import (
     IioSource,
     MqttRowSource,
     RowSource,
+    SerialSource,
     StdinSource,
 )
 from edgekit.config.table import Policy
@@ -28,6 +29,7 @@ __all__ = [
     "PictureSource",
     "RowSource",
     "RtspSource",
+    "SerialSource",
     "ShmSource",
     "Source",
     "StdinSource",
@@ -53,4 +55,4 @@ def comes_back(source: Source) -> bool:
         return source.follow
     if isinstance(source, VideoSource):
         return source.loop
-    return isinstance(source, (*_LIVE_PICTURES, MqttRowSource, IioSource))
+    return isinstance(source, (*_LIVE_PICTURES, MqttRowSource, IioSource, SerialSource))

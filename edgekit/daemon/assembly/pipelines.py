@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgekit.bridge.ports import Ports
 from edgekit.config.schema import PipelineSettings
 from edgekit.config.sinks import JsonlSink as JsonlSettings
 from edgekit.config.sinks import Sink as SinkSettings
@@ -75,6 +76,7 @@ class Workshop:
         changed: is called when a pipeline changes its state.
         logs: takes every event besides a pipeline's own sinks.
         numbering: goes on through reloads.
+        ports: of the board's microcontrollers.
     """
 
     boot: str
@@ -85,6 +87,7 @@ class Workshop:
     changed: Callable[[], None]
     logs: Sequence[Sink] = ()
     numbering: Numbering = field(default_factory=Numbering)
+    ports: Ports = field(default_factory=Ports)
 
     def load(self, settings: PipelineSettings, *, of: int) -> Loaded:
         """Opens a pipeline's bundle, which has then passed its golden self-test.
@@ -114,7 +117,7 @@ class Workshop:
             Unavailable: a sink cannot be opened.
         """
         manifest = loaded.session.bundle.manifest
-        source = make_source(name, settings.source, manifest, self.link)
+        source = make_source(name, settings.source, manifest, self.link, self.ports)
         stages, knobs = make_stages(settings.stages, manifest.input)
         with ExitStack() as opened:
             runner = PipelineRunner(

@@ -1,13 +1,15 @@
 """Builds sources from their settings."""
 
+from edgekit.bridge.ports import Ports
 from edgekit.bundle import Manifest
 from edgekit.config.row_sources import ColumnTopic as ColumnSettings
 from edgekit.config.row_sources import CsvSource as CsvSettings
 from edgekit.config.row_sources import IioSource as IioSettings
 from edgekit.config.row_sources import MqttRowSource, StdinSource
 from edgekit.config.row_sources import RowSource as RowSettings
+from edgekit.config.row_sources import SerialSource as SerialSettings
 from edgekit.config.sources import Source as SourceSettings
-from edgekit.errors import ConfigError
+from edgekit.errors import ConfigError, InputError
 from edgekit.messaging.link import MqttLink
 from edgekit.pipeline.capture.source import CaptureSource
 from edgekit.pipeline.parts import Source
@@ -16,7 +18,11 @@ from edgekit.pipeline.sources.mqtt_rows import ColumnTopic, MergedRows, MessageR
 
 
 def make_source(
-    name: str, settings: SourceSettings, manifest: Manifest, link: MqttLink | None
+    name: str,
+    settings: SourceSettings,
+    manifest: Manifest,
+    link: MqttLink | None,
+    ports: Ports,
 ) -> Source:
     """The source of a pipeline.
 
@@ -25,6 +31,7 @@ def make_source(
         settings: the source's table.
         manifest: of the bundle, which says what a sample must be.
         link: to the broker, for a source that listens there.
+        ports: of the board's microcontrollers.
 
     Raises:
         ConfigError: the source does not give what the bundle takes.
@@ -33,14 +40,18 @@ def make_source(
     if isinstance(settings, RowSettings):
         if spec.window is None:
             raise ConfigError(where, [f"gives rows, but {manifest.name} takes no windows"])
-        return _rows(where, settings, spec.window.columns, link)
+        return _rows(where, settings, spec.window.columns, link, ports)
     if spec.picture is None:
         raise ConfigError(where, [f"gives pictures, but {manifest.name} takes none"])
     return CaptureSource(settings, rule=spec.picture)
 
 
 def _rows(
-    where: str, settings: RowSettings, wanted: tuple[str, ...], link: MqttLink | None
+    where: str,
+    settings: RowSettings,
+    wanted: tuple[str, ...],
+    link: MqttLink | None,
+    ports: Ports,
 ) -> Source:
     """A source of rows; those that only some boards use are imported here."""
     match settings:
@@ -84,6 +95,25 @@ def _rows(
                 capacity=settings.max_queued,
                 takes_retained=settings.retained,
             )
+        case SerialSettings():
+            return _serial(where, settings, wanted, ports)
+
+
+def _serial(where: str, settings: SerialSettings, wanted: tuple[str, ...], ports: Ports) -> Source:
+    from edgekit.bridge.libraries import need_libraries
+    from edgekit.pipeline.sources.serial import SerialSource
+
+    try:
+        need_libraries()
+        port = ports.get(settings.port, baud=settings.baud)
+    except InputError as error:
+        raise ConfigError(where, [str(error)]) from error
+    return SerialSource(
+        port,
+        columns=_as_many(where, "columns", settings.columns, wanted),
+        rate_hz=settings.rate_hz,
+        capacity=settings.max_queued,
+    )
 
 
 def _message_rows(where: str, settings: MqttRowSource, wanted: tuple[str, ...]) -> MessageRows:
