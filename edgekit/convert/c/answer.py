@@ -115,4 +115,3 @@ def _head(network: Network, op: Operator) -> Head:
         np.zeros(len(data), np.float32) if given is None else given.astype(np.float32).ravel(),
         *activation,
     )
-

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekit.array import Array
 from edgekit.bundle import Bundle, open_bundle
 from edgekit.convert.c import text
 from edgekit.convert.c.folder import require_free, write_all
 from edgekit.convert.c.golden import golden_header, golden_of, self_test
+from edgekit.convert.c.header import header
 from edgekit.convert.c.micro import micro_header, micro_source
 from edgekit.convert.c.model import lower_model
 from edgekit.convert.c.readme import readme
-from edgekit.convert.c.source import Writing, header, source_text
+from edgekit.convert.c.source import source_text
+from edgekit.convert.c.writing import Writing
 from edgekit.convert.tflite import to_tflite
 from edgekit.errors import BundleError, UnsupportedModel
 
@@ -39,7 +42,9 @@ class Exported:
     macs: int
 
 
-def export_c(bundle: Path, *, out: Path, name: str | None = None, replace: bool = False) -> Exported:
+def export_c(
+    bundle: Path, *, out: Path, name: str | None = None, replace: bool = False
+) -> Exported:
     """Writes the INT8 model of a bundle as portable C99, with LiteRT's results.
 
     Args:
@@ -114,7 +119,7 @@ def _written(bundle: Bundle, name: str, out: Path) -> tuple[dict[str, str], Expo
     )
 
 
-def _golden_inputs(bundle: Bundle) -> np.ndarray:  # type: ignore[type-arg]
+def _golden_inputs(bundle: Bundle) -> Array:
     """The inputs of the bundle's golden vectors.
 
     Raises:

@@ -9,7 +9,7 @@ from edgekit.bundle import Manifest
 from edgekit.convert.c import text
 from edgekit.convert.c.lookup import giving, run_all
 from edgekit.convert.c.model import CModel
-from edgekit.convert.c.source import Writing
+from edgekit.convert.c.writing import Writing
 from edgekit.runtime.interpret import dequantized, softmax
 
 
@@ -55,9 +55,13 @@ def golden_of(data: bytes, model: CModel, manifest: Manifest, inputs: Array) -> 
         case _:
             is_softmax = model.answer.softmax or manifest.output.kind == "logits"
             answers = softmax(real) if is_softmax else real
-    flat = (array.reshape(len(inputs), -1) for array in (integers, outputs))
-    readings = _readings(inputs, model)
-    return Golden(readings, *flat, answers)
+    count = len(inputs)
+    return Golden(
+        _readings(inputs, model),
+        integers.reshape(count, -1),
+        outputs.reshape(count, -1),
+        answers,
+    )
 
 
 def golden_header(writing: Writing, golden: Golden) -> str:
@@ -98,9 +102,7 @@ def self_test(writing: Writing) -> str:
         "classify": f"        (void){name}_classify(in, answer, &arena);",
         "answer": f"        {name}_answer(in, answer, &arena);",
     }[writing.judges]
-    compared = (
-        "is_near(out[k], wanted[k])" if writing.model.gives_floats else "out[k] == wanted[k]"
-    )
+    compared = "is_near(out[k], wanted[k])" if writing.model.gives_floats else "out[k] == wanted[k]"
     return f"""\
 /* Runs the golden vectors of {name}: prints a line, and leaves with 0 if all are reproduced. */
 #include <stdio.h>

@@ -24,8 +24,9 @@ def lookup(data: bytes, op: Operator) -> Array:
     for index in places:
         graph.tensors[index].shape = [1, 256]
         graph.tensors[index].shapeSignature = None
-    (answers,) = run_all(_packed(model, data), np.arange(-128, 128, dtype=np.int8)[None, None])
-    return answers[0].ravel()
+    every = np.arange(-128, 128, dtype=np.int8).reshape(1, 1, 256)
+    answers: Array = run_all(_packed(model, data), every)[0].ravel()
+    return answers
 
 
 def run_all(data: bytes, inputs: Array) -> list[Array]:

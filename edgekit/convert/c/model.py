@@ -11,7 +11,8 @@ from edgekit.convert.c.answer import Answer, Head, find_answer
 from edgekit.convert.c.arena import Lifetime, plan
 from edgekit.convert.c.entry import Entry, find_entry, prepare_body
 from edgekit.convert.c.lookup import lookup
-from edgekit.convert.c.operators import Lowering, require_int8
+from edgekit.convert.c.lowering import Lowering
+from edgekit.convert.c.operators import lower, require_int8
 from edgekit.convert.c.program import Program, Step
 from edgekit.convert.c.reading import Network, Operator, Tensor, read_network
 from edgekit.errors import UnsupportedModel
@@ -74,8 +75,7 @@ def lower_model(data: bytes, manifest: Manifest) -> CModel:
     program = Program()
     lowering = Lowering(network, program, partial(lookup, data))
     for op in operators:
-        require_int8(network, op)
-        lowering.lower(op)
+        lower(lowering, op)
     if answer.head is not None:
         program.steps.append(_head_step(program, answer.head, answer.target))
     elif program.root(last.index) == first.index:
@@ -98,7 +98,9 @@ def lower_model(data: bytes, manifest: Manifest) -> CModel:
 
 def _integer_part(network: Network, last: Tensor) -> tuple[list[Operator], Tensor]:
     """The operators that a tensor needs, and the int8 tensor where they begin."""
-    needed, found, starts = {last.index}, [], []
+    needed = {last.index}
+    found: list[Operator] = []
+    starts: list[int] = []
     for op in reversed(network.operators):
         if not needed.intersection(op.outputs):
             continue

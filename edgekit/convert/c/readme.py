@@ -1,7 +1,7 @@
 """The page that goes with an exported model: its sizes, and how to call it."""
 
 from edgekit.convert.c import text
-from edgekit.convert.c.source import Writing
+from edgekit.convert.c.writing import Writing
 
 
 def readme(writing: Writing, *, tflite_bytes: int) -> str:
