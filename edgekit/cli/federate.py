@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from edgekit.cli.serving import acl, serve
+
 if TYPE_CHECKING:
     from edgekit.federated.privacy.asked import Asked
 
@@ -16,6 +18,10 @@ _DELTA = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.group(short_help="Let boards learn together.")
 def federate() -> None:
     """Rounds in which boards learn from what they see, without sending it anywhere."""
+
+
+federate.add_command(serve)
+federate.add_command(acl)
 
 
 @federate.command(short_help="Try rounds with many clients in one process.")
