@@ -11,12 +11,14 @@ from typing import Any, Literal, Protocol
 
 from edgekit.bridge import packets as p
 from edgekit.bridge.calls import Call, Calls
+from edgekit.bridge.cbor import Malformed, decode
 from edgekit.bridge.counts import LinkCounts
 from edgekit.bridge.happenings import Arrived, Closed, Opened
 from edgekit.bridge.host import Drifting, Host, HostHappening, Misfit, Samples, Scored
 from edgekit.bridge.pipe import Pipe, open_port
 from edgekit.bridge.reliable import Settled
-from edgekit.errors import EdgekitError, Unavailable
+from edgekit.bridge.writing import payload_of
+from edgekit.errors import EdgekitError, InputError, Unavailable
 from edgekit.messaging.authority import Allowance
 from edgekit.messaging.backoff import jittered_backoff
 
@@ -28,6 +30,7 @@ _FIRST_OPEN_S = 10.0
 _LONGEST_WAIT_S = 0.5
 _SILENT_S = 15.0
 _JOIN_S = 2.0
+_LONGEST_NAME_BYTES = 32
 _LINES_A_MINUTE = 30
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
 
@@ -145,9 +148,15 @@ class Port:
         """Has the device do something; gives what it answers. From any thread but the port's.
 
         Raises:
-            InputError: the device does not know it, or refuses.
+            InputError: the device does not know it or refuses, or the argument cannot be sent.
             Unavailable: there is no session, or no answer in time.
         """
+        if len(name.encode()) > _LONGEST_NAME_BYTES:
+            raise InputError(f"the command {name!r} is longer than {_LONGEST_NAME_BYTES} bytes")
+        try:
+            decode(payload_of(p.Command(0, name, argument)))
+        except (Malformed, ValueError) as error:
+            raise InputError(f"{self.name}: {name}: cannot be sent: {error}") from error
         call = Call(p.Command(0, name, argument))
         self._call(call, timeout_s)
         assert call.response is not None, "else an error was raised"

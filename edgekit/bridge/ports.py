@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from edgekit.bridge.pipe import Pipe, open_port
 from edgekit.bridge.port import Port
@@ -18,11 +19,19 @@ class Ports:
             opener: opens a pipe.
         """
         self._opener = opener
-        self._ports: dict[str, Port] = {}
+        self._ports: WeakValueDictionary[str, Port] = WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def get(self, port: str, *, baud: int = 115_200, name: str | None = None) -> Port:
-        """The port; made at the first call, which settles its baud rate. A name replaces the path.
+    def get(
+        self, port: str, *, baud: int = 115_200, name: str | None = None, user: str | None = None
+    ) -> Port:
+        """The port; made at the first call, which settles its baud rate.
+
+        Args:
+            port: as `open_port` takes it.
+            baud: bits a second.
+            name: what to call it from now on.
+            user: what to call it where nobody has named it: after who uses it first.
 
         Raises:
             InputError: it is used at another baud rate already.
@@ -30,7 +39,8 @@ class Ports:
         with self._lock:
             known = self._ports.get(port)
             if known is None:
-                known = self._ports[port] = Port(port, name=name, baud=baud, opener=self._opener)
+                known = Port(port, name=name or user, baud=baud, opener=self._opener)
+                self._ports[port] = known
             elif known.baud != baud:
                 raise InputError(f"{port}: is used at {known.baud} baud already, not at {baud}")
             elif name is not None:
@@ -39,6 +49,6 @@ class Ports:
 
     @property
     def all(self) -> dict[str, Port]:
-        """Those that were asked for, by their names."""
+        """Those that somebody has, by their names."""
         with self._lock:
             return {port.name: port for port in self._ports.values()}

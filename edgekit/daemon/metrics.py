@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from edgekit.bridge.port import Port
 from edgekit.daemon.clock import ClockKeeper
 from edgekit.daemon.cooling import Cooling
+from edgekit.daemon.mcu_metrics import bridge_metrics
 from edgekit.daemon.supervision import Supervised
 from edgekit.daemon.usage import UsageMeter
 from edgekit.messaging.link import LinkCounts, MqttLink
@@ -42,6 +44,7 @@ class MetricsReader:
         cooling: Cooling,
         state: Path | None,
         federated: Callable[[], Mapping[str, FederatedMetrics]] = dict,
+        ports: Callable[[], Mapping[str, Port]] = dict,
     ) -> None:
         """Remembers whom to ask.
 
@@ -54,7 +57,9 @@ class MetricsReader:
             cooling: knows how hot the board is.
             state: the state directory, where there is one.
             federated: tells where each federated job stands.
+            ports: gives those of microcontrollers, by their names.
         """
+        self._ports = ports
         self._federated = federated
         self._boot = boot
         self._pipelines = pipelines
@@ -88,6 +93,7 @@ class MetricsReader:
                 memory_mb=usage.memory_mb,
             ),
             federated=dict(self._federated()) or None,
+            bridges={name: bridge_metrics(port) for name, port in self._ports().items()} or None,
         )
 
 

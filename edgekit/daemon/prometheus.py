@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 from edgekit.errors import ConfigError, Unavailable
 from edgekit.messaging.payloads import (
+    BridgeMetrics,
+    BridgeState,
     ClockState,
     Metrics,
     Percentiles,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _STATES = get_args(PipelineState)
 _CLOCKS = get_args(ClockState)
+_BRIDGE_STATES = get_args(BridgeState)
 _CLOSE_S = 1.0
 
 
@@ -118,6 +121,7 @@ def families(metrics: Metrics) -> Iterator["Metric"]:
         yield _counter(f"edgekit_mqtt_{name}", help_, getattr(metrics.mqtt, name))
     yield from _of_outbox(metrics)
     yield from _of_board(metrics)
+    yield from _of_bridges(metrics.bridges or {})
 
 
 def _of_pipelines(pipelines: dict[str, PipelineMetrics]) -> Iterator["Metric"]:
@@ -200,6 +204,40 @@ def _of_board(metrics: Metrics) -> Iterator["Metric"]:
         for state in _CLOCKS:
             clock.add_metric([state], float(board.clock == state))
         yield clock
+
+
+def _of_bridges(bridges: dict[str, BridgeMetrics]) -> Iterator["Metric"]:
+    label = ["mcu"]
+    for kind, field, name, help_, scale in (
+        ("counter", "frames", "frames", "Good frames received.", 1.0),
+        ("counter", "bytes", "received_bytes", "Bytes received.", 1.0),
+        ("counter", "crc", "checksum_errors", "Frames whose checksum was wrong.", 1.0),
+        ("counter", "errors", "frame_errors", "Frames damaged in any way.", 1.0),
+        ("counter", "resyncs", "resyncs", "Good frames after damaged ones.", 1.0),
+        ("counter", "dropped", "frames_dropped", "Good frames of no use.", 1.0),
+        ("counter", "lost", "frames_lost", "Frames that never came.", 1.0),
+        ("counter", "retries", "retries", "Frames that had to be sent again.", 1.0),
+        ("counter", "reopened", "reopened", "Times the port was opened again.", 1.0),
+        ("counter", "samples", "samples", "Samples received.", 1.0),
+        ("counter", "samples_dropped", "samples_dropped", "Samples the work had no room for.", 1.0),
+        ("gauge", "beat_s", "heartbeat_age_seconds", "Since the last heartbeat.", 1.0),
+        ("gauge", "offset_us", "clock_offset_seconds", "To add to its clock to get UTC.", 1e-6),
+        ("gauge", "rtt_us", "round_trip_seconds", "The quickest of late.", 1e-6),
+        ("gauge", "drift_ppm", "clock_drift_ratio", "How much faster our clock is.", 1e-6),
+    ):
+        family = _family(kind, f"edgekit_bridge_{name}", help_, label)
+        for mcu, one in bridges.items():
+            value: float | None = getattr(one, field)
+            if value is not None:
+                family.add_metric([mcu], value * scale)
+        if bridges:
+            yield family
+    states = _family("gauge", "edgekit_bridge_state", "1 for the state it is in.", ["mcu", "state"])
+    for mcu, one in bridges.items():
+        for state in _BRIDGE_STATES:
+            states.add_metric([mcu, state], float(one.state == state))
+    if bridges:
+        yield states
 
 
 def _family(kind: str, name: str, help_: str, labels: list[str]) -> Any:

@@ -105,7 +105,7 @@ def _serial(where: str, settings: SerialSettings, wanted: tuple[str, ...], ports
 
     try:
         need_libraries()
-        port = ports.get(settings.port, baud=settings.baud)
+        port = ports.get(settings.port, baud=settings.baud, user=where.split(".")[1])
     except InputError as error:
         raise ConfigError(where, [str(error)]) from error
     return SerialSource(

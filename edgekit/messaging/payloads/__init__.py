@@ -16,6 +16,7 @@ from edgekit.messaging.payloads.command import (
     Collect,
     Command,
     Label,
+    McuCommand,
     Reload,
     SetRate,
     Snapshot,
@@ -41,6 +42,8 @@ from edgekit.messaging.payloads.infer import (
 )
 from edgekit.messaging.payloads.metrics import (
     BoardMetrics,
+    BridgeMetrics,
+    BridgeState,
     ClockState,
     FederatedMetrics,
     Metrics,
@@ -78,6 +81,8 @@ __all__ = [
     "Answer",
     "Arguments",
     "BoardMetrics",
+    "BridgeMetrics",
+    "BridgeState",
     "ClockState",
     "Code",
     "Collect",
@@ -92,6 +97,7 @@ __all__ = [
     "Fired",
     "Infer",
     "Label",
+    "McuCommand",
     "Message",
     "Metrics",
     "ModelName",

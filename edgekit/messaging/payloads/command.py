@@ -7,7 +7,7 @@ import msgspec
 from edgekit.messaging.payloads.schema import Count, Line, Message, Part, Text, decode
 
 CommandId = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
-Verb = Literal["snapshot", "reload", "set-rate", "collect", "label"]
+Verb = Literal["snapshot", "reload", "set-rate", "collect", "label", "mcu"]
 Code = Literal[
     "ok",
     "not-allowed",
@@ -60,7 +60,19 @@ class Label(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pipeline: _Pipeline | None = None
 
 
-Arguments = Snapshot | Reload | SetRate | Collect | Label
+class McuCommand(Part, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Arguments of `mcu`: has a microcontroller do something."""
+
+    command: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    args: Any = msgspec.UNSET
+    """What the command takes: any JSON; left out, the command is sent without."""
+    device: Text | None = None
+    """As the settings name it, or its port; may be left out where the board has only one."""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 5.0
+    """How long to wait for the answer."""
+
+
+Arguments = Snapshot | Reload | SetRate | Collect | Label | McuCommand
 
 ARGUMENTS: dict[str, type[Arguments]] = {
     "snapshot": Snapshot,
@@ -68,6 +80,7 @@ ARGUMENTS: dict[str, type[Arguments]] = {
     "set-rate": SetRate,
     "collect": Collect,
     "label": Label,
+    "mcu": McuCommand,
 }
 """What each verb takes."""
 

@@ -15,6 +15,7 @@ from edgekit.messaging.payloads.schema import (
 )
 
 PipelineState = Literal["starting", "running", "backing-off", "ended", "failed", "stuck"]
+BridgeState = Literal["closed", "waiting", "silent", "open"]
 ClockState = Literal["synchronised", "unsynchronised", "behind"]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 
@@ -100,6 +101,49 @@ class FederatedMetrics(Part, frozen=True, kw_only=True):
     """What became of the last round: `counted`, `refused`, `late`, `void`, `declined`, ..."""
 
 
+class BridgeMetrics(Part, frozen=True, kw_only=True):
+    """The link to a microcontroller since the daemon started."""
+
+    state: BridgeState
+    frames: Count
+    """Good ones received."""
+    bytes: Count
+    """Received, whatever they were."""
+    crc: Count = 0
+    """Frames whose checksum was wrong."""
+    errors: Count = 0
+    """Frames damaged in any way, those included."""
+    resyncs: Count = 0
+    """How often a good frame came after damaged ones."""
+    dropped: Count = 0
+    """Good frames of no use."""
+    lost: Count = 0
+    """Frames that the device's numbers say are missing."""
+    repeats: Count = 0
+    """Frames that came twice."""
+    retries: Count = 0
+    """Frames that had to be sent again."""
+    sessions: Count = 0
+    reopened: Count = 0
+    """How often the port was opened after the first time."""
+    samples: Count = 0
+    samples_dropped: Count = 0
+    """Samples that the work was too slow for."""
+    device: Text | None = None
+    firmware: Text | None = None
+    beat_s: _NotNegative | None = None
+    """Seconds since its last heartbeat."""
+    offset_us: float | None = None
+    """What to add to its clock to get UTC."""
+    rtt_us: _NotNegative | None = None
+    """Of the quickest exchange of the time."""
+    drift_ppm: float | None = None
+    device_errors: Count | None = None
+    """Damaged frames that the device has received."""
+    device_dropped: Count | None = None
+    """Messages that the device had no room for, or gave up."""
+
+
 class Metrics(Message, frozen=True, kw_only=True):
     """Counts and latencies of the board."""
 
@@ -110,6 +154,8 @@ class Metrics(Message, frozen=True, kw_only=True):
     outbox: OutboxMetrics | None = None
     board: BoardMetrics | None = None
     federated: dict[Text, FederatedMetrics] | None = None
+    bridges: dict[Text, BridgeMetrics] | None = None
+    """Microcontrollers, by the names of their `[mcu]` tables, else of their pipelines."""
 
 
 def decode_metrics(payload: bytes) -> Metrics:
