@@ -74,9 +74,9 @@ def _samples(count: int) -> bytes:
 
 
 SENSORS = [
-    {0: "accel", 1: "m/s2", 2: 1_000_000, 3: 1, 4: 3, 5: Single(0.0625)},
-    {0: "temp", 1: "degC", 2: 1_000_000_000, 3: 2, 5: Single(0.25), 6: Single(-40.0)},
-    {0: "mic", 1: "", 2: 62_500, 3: 0},
+    {0: "accel", 1: "m/s2", 2: 1_000_000, 3: 1, 4: 3, 5: Single(0.0625), 6: Single(0.0)},
+    {0: "temp", 1: "degC", 2: 1_000_000_000, 3: 2, 4: 1, 5: Single(0.25), 6: Single(-40.0)},
+    {0: "mic", 1: "", 2: 62_500, 3: 0, 4: 1, 5: Single(1.0), 6: Single(0.0)},
 ]
 _SESSION = {0: 1, 1: 0xC0FFEE01, 2: 0, 3: False, 4: 508, 5: 499}
 DEVICE = {
@@ -90,6 +90,7 @@ MESSAGES: list[tuple[str, str, bool, int, Any]] = [
     ("hello_host_open", "hello", False, 1, {**_SESSION_OF_HOST, 2: 0xC0FFEE01, 3: True}),
     ("hello_device", "hello", False, 0, DEVICE),
     ("hello_device_open", "hello", False, 1, {**DEVICE, 2: 7, 3: True}),
+    ("hello_device_least", "hello", False, 3, {**DEVICE, 10: [dict(list(SENSORS[2].items())[:4])]}),
     ("hello_with_unknown_keys", "hello", False, 2, {**_SESSION_OF_HOST, 40: [1, {2: b"\0"}]}),
     ("heartbeat_least", "heartbeat", False, 3, {0: 0}),
     ("heartbeat_full", "heartbeat", False, 4,

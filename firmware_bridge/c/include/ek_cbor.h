@@ -31,6 +31,7 @@ void ek_put_null(ek_writer *writer);
 void ek_put_float(ek_writer *writer, float value);
 void ek_put_bytes(ek_writer *writer, const uint8_t *bytes, uint16_t count);
 void ek_put_text(ek_writer *writer, const char *text); /* ends with a NUL, which is not sent */
+void ek_put_text_n(ek_writer *writer, const char *text, uint16_t count);
 void ek_put_array(ek_writer *writer, uint16_t count);  /* `count` items follow */
 void ek_put_map(ek_writer *writer, uint16_t count);    /* `count` pairs follow */
 /* A byte string whose `count` bytes follow by ek_put_raw. */

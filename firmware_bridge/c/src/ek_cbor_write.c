@@ -117,8 +117,11 @@ void ek_put_bytes(ek_writer *writer, const uint8_t *bytes, uint16_t count)
 
 void ek_put_text(ek_writer *writer, const char *text)
 {
-    uint16_t count = (uint16_t)strlen(text);
+    ek_put_text_n(writer, text, (uint16_t)strlen(text));
+}
 
+void ek_put_text_n(ek_writer *writer, const char *text, uint16_t count)
+{
     put_head(writer, EK_KIND_TEXT, count);
     ek_put_raw(writer, (const uint8_t *)text, count);
 }

@@ -159,10 +159,7 @@ static bool copy(ek_reader *reader, ek_writer *writer, int depth)
         if (!ek_get_text(reader, &text, &count)) {
             return false;
         }
-        /* The writer takes text up to a NUL; one within it would be cut off. */
-        ek_put_bytes_head(writer, count);
-        writer->bytes[writer->total - (count < 24 ? 1 : count < 256 ? 2 : 3)] |= 0x20;
-        ek_put_raw(writer, (const uint8_t *)text, count);
+        ek_put_text_n(writer, text, count);
         return true;
     case EK_KIND_ARRAY:
         if (depth == EK_CBOR_DEPTH || !ek_get_array(reader, &count)) {
