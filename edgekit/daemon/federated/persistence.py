@@ -24,6 +24,7 @@ from edgekit.learning.federated.messages import Invite, decode, encode
 
 _log = logging.getLogger(__name__)
 _INVITED, _TRAINED, _KEPT, _TOLD = "invited.cbor", "trained.cbor", "kept.cbor", "told.json"
+_SECURE = "secure.cbor"
 SCHEMA = 1
 
 RoundId = tuple[str, int]
@@ -188,6 +189,22 @@ class RoundFiles:
         )
         self._remove(_INVITED)
 
+    def save_secure(self, round_id: RoundId, state: bytes) -> None:
+        """Keeps where a round's secure sum stands: secret."""
+        path = self._folder / _SECURE
+        if not path.exists():
+            path.touch(mode=0o600)
+        self._write(_SECURE, {"of": list(round_id), "state": state})
+        path.chmod(0o600)
+
+    def secure(self, round_id: RoundId) -> bytes | None:
+        """Where a round's secure sum stands, if it has begun."""
+        found = self._read(_SECURE)
+        if found is None or found.get("of") != list(round_id):
+            return None
+        state = found.get("state")
+        return state if isinstance(state, bytes) else None
+
     def kept(self, step: str) -> Kept:
         """What lasts, where it is of this step; else nothing."""
         found = self._read(_KEPT)
@@ -207,8 +224,8 @@ class RoundFiles:
 
     def forget(self) -> None:
         """Forgets the round that is under way; what is kept stays as it is."""
-        self._remove(_TRAINED)
-        self._remove(_INVITED)
+        for name in (_TRAINED, _INVITED, _SECURE):
+            self._remove(name)
 
     def told(self) -> Told:
         """The counts."""

@@ -73,7 +73,7 @@ class Outcome:
 
     def message(self, invite: Invite) -> bytes:
         """The update as it travels."""
-        codec = codec_of(invite.codec)
+        codec = codec_of(_codec_of(invite))
         return encode_update(self.update, codec, self.data, run=invite.run, number=invite.round)
 
 
@@ -110,8 +110,8 @@ def train(
     if (model.run, model.version) != (invite.run, invite.version):
         raise InputError(f"the model is version {model.version} of {model.run}, not the round's")
     parameters, control = parameters_of(model, work.shared(invite))
-    if control and invite.privacy is not None:
-        raise InputError("control variates would tell what privacy hides; use another strategy")
+    if control and (invite.privacy or invite.secure) is not None:
+        raise InputError("control variates would tell what is to be hidden; use another strategy")
     own = {n: a for n, a in kept.own.items() if n not in parameters}
     whole = trainer.parameters | own | parameters
     update = trainer.train(
@@ -144,7 +144,7 @@ def train(
 
 
 def _with_feedback(update: Update, invite: Invite, then: Kept) -> Outcome:
-    codec, vector = codec_of(invite.codec), as_vector(update.change)
+    codec, vector = codec_of(_codec_of(invite)), as_vector(update.change)
     left = then.residual
     if left is not None and left.shape != vector.shape:
         left = None
@@ -153,6 +153,11 @@ def _with_feedback(update: Update, invite: Invite, then: Kept) -> Outcome:
     sizes = [prod(shape) for _, shape in sorted(shapes_of(update.change).items())]
     data, left = with_feedback(codec, vector, sizes, left)
     return Outcome(update, data, replace(then, residual=left))
+
+
+def _codec_of(invite: Invite) -> str:
+    """A secure sum has a form of its own; until then numbers stay as they are."""
+    return invite.codec if invite.secure is None else "float32"
 
 
 def _padded(control: Mapping[str, Array], parameters: Mapping[str, Array]) -> dict[str, Array]:
