@@ -8,6 +8,7 @@ from html import escape
 _WIDTH, _HEIGHT = 720, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 16, 52
 _ABREAST = 3
+_ENDLESS = 1e30
 _COLOURS = ("#0b66c3", "#c2410c", "#15803d", "#7c3aed", "#a16207", "#be185d", "#0f766e", "#475569")
 _TEXT = "font-family:system-ui,sans-serif;font-size:13px"
 
@@ -18,7 +19,7 @@ class Line:
 
     Attributes:
         name: in the legend; empty for none.
-        points: x and y; a y of `None`, or that is not finite, leaves a gap.
+        points: x and y; a y of `None`, or beyond 1e30, leaves a gap.
         spread: for each point how far it may be off, up and down; empty where that is not known.
         dashed: for what is not measured, such as a limit.
     """
@@ -78,8 +79,10 @@ class _Axis:
         cls, values: Sequence[float], begin: float, end: float, *, whole: bool = False
     ) -> "_Axis":
         low, high = min(values), max(values)
-        if low == high:
-            low, high = low - (0.5 if whole or low == 0 else abs(low) / 2), high + 0.5
+        size = max(abs(low), abs(high))
+        if high - low <= 1e-9 * size or size < 1e-30:
+            around = size / 2 if size > 1 and not whole else 0.5
+            low, high = low - around, high + around
         step = _nice((high - low) / 5)
         step = max(1.0, round(step)) if whole else step
         if not whole:
@@ -96,6 +99,8 @@ class _Axis:
         return [number * self.step for number in range(first, last + 1)]
 
     def text(self, value: float) -> str:
+        if max(abs(self.low), abs(self.high)) >= 1e6:
+            return f"{value:.4g}"
         digits = max(0, -math.floor(math.log10(self.step) + 1e-9))
         return f"{value:,.{digits}f}"
 
@@ -180,4 +185,4 @@ def _spreads(line: Line) -> list[tuple[tuple[float, float], float]]:
 
 
 def _is_shown(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    return value is not None and abs(value) < _ENDLESS

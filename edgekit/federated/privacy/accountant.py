@@ -17,11 +17,11 @@ from typing import Any
 
 from edgekit.errors import InputError
 
-_FINENESS = 1e-3
-"""How finely losses are told apart, of epsilon. Rounding goes up: never too low, and faster."""
-
 _MANY = 1000
 """From so many rounds on, what rounding adds to each is worth finer steps."""
+
+_ORDERS = (*(1 + n / 8 for n in range(1, 25)), *range(5, 65), 80, 96, 128, 192, 256, 512, 1024)
+"""Of Renyi divergences; each gives a bound, and the least one counts."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,12 @@ def most_rounds(
 
 
 def _by_rdp(rounds: int, delta: float, noise: float, share: float) -> float:
+    library = _library("dp_accounting")
+    gaussian = library.GaussianDpEvent(noise)
+    event = gaussian if share == 1 else library.PoissonSampledDpEvent(share, gaussian)
     with _quiet():
-        accountant = _library("dp_accounting.rdp").RdpAccountant()
-        accountant.compose(_event(noise, share), rounds)
+        accountant = _library("dp_accounting.rdp").RdpAccountant(_ORDERS)
+        accountant.compose(event, rounds)
         return float(accountant.get_epsilon(delta))
 
 
@@ -127,18 +130,18 @@ def _by_pld(rounds: int, delta: float, noise: float, share: float, *, about: flo
     if share == 1:  # rounds without chance are one round with less noise, exactly
         together = noise / math.sqrt(rounds)
         return float(_library("dp_accounting").get_epsilon_gaussian(together, delta))
-    step = min(max(_FINENESS * about, 1e-4), 1e-2)
-    step = step if rounds <= _MANY else step / 10
-    accounting = _library("dp_accounting.pld")
-    accountant = accounting.PLDAccountant(value_discretization_interval=step)
-    accountant.compose(_event(noise, share), rounds)
-    return float(accountant.get_epsilon(delta))
+    step = 1e-4 if about < 0.5 else 1e-3 if about < 5 else 1e-2
+    one = _losses(noise, share, step if rounds <= _MANY else step / 10)
+    return float(one.self_compose(rounds).get_epsilon_for_delta(delta))
 
 
-def _event(noise: float, share: float) -> Any:
-    library = _library("dp_accounting")
-    gaussian = library.GaussianDpEvent(noise)
-    return gaussian if share == 1 else library.PoissonSampledDpEvent(share, gaussian)
+@lru_cache(maxsize=64)
+def _losses(noise: float, share: float, step: float) -> Any:
+    """The losses of one round, rounded up to steps: an upper bound whatever the step."""
+    library = _library("dp_accounting.pld.privacy_loss_distribution")
+    return library.from_gaussian_mechanism(
+        noise, sampling_prob=share, value_discretization_interval=step
+    )
 
 
 def _bisected(fits: Callable[[float], bool], short: float, enough: float) -> float:
