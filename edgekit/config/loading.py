@@ -63,6 +63,9 @@ def _mistakes(settings: Settings) -> Iterator[str]:
             continue
         readables[name] = readable_of(bundle.manifest, bundle.labels())
         yield from _misfits(where, pipeline, bundle.manifest, readables[name])
+    for name, mcu in settings.mcu.items():
+        readables[name] = mcu.readable
+        yield from _missing_folders(f"mcu.{name}", mcu.sinks)
     for name, fusion in settings.fusion.items():
         yield from _missing_folders(f"fusion.{name}", fusion.sinks)
     for name, rule in settings.rules.items():

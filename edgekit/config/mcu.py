@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from edgekit.bundle.manifest import Task
 from edgekit.config.sinks import Sink
 from edgekit.config.table import Table
 from edgekit.pipeline.rules.readings import Readable
@@ -17,6 +18,12 @@ class McuTable(Table, frozen=True, kw_only=True):
     sinks: tuple[Sink, ...] = ()
     gives: Literal["score", "class", "values"] = "score"
     threshold: float | None = None
+
+    @property
+    def task(self) -> Task:
+        """What its model does, in a bundle's words."""
+        tasks: dict[str, Task] = {"score": "anomaly", "class": "classification", "values": "raw"}
+        return tasks[self.gives]
 
     @property
     def readable(self) -> Readable:

@@ -10,6 +10,7 @@ from edgekit.config.board import DeviceSettings, MqttTable
 from edgekit.config.durability import DecisionsTable, OutboxTable
 from edgekit.config.engines import EngineSettings
 from edgekit.config.federated import FederatedTable
+from edgekit.config.mcu import McuTable
 from edgekit.config.rules import FactName, FactTable, FusionTable, RuleTable
 from edgekit.config.sinks import MqttSink, Sink
 from edgekit.config.sources import MqttRowSource, Source, StdinSource
@@ -41,7 +42,7 @@ class PipelineSettings(EngineSettings, frozen=True, kw_only=True):
 class Settings(Table, frozen=True, kw_only=True):
     """All of `edgekit.toml`."""
 
-    pipelines: Annotated[dict[TopicLevel, PipelineSettings], msgspec.Meta(min_length=1)]
+    pipelines: dict[TopicLevel, PipelineSettings] = msgspec.field(default_factory=dict)
     version: Literal[2] = 2
     device: DeviceSettings = msgspec.field(default_factory=DeviceSettings)
     state: Path | None = None
@@ -57,6 +58,7 @@ class Settings(Table, frozen=True, kw_only=True):
     prometheus: PrometheusTable | None = None
     updates: UpdateTable | None = None
     federated: dict[TopicLevel, FederatedTable] = msgspec.field(default_factory=dict)
+    mcu: dict[TopicLevel, McuTable] = msgspec.field(default_factory=dict)
     fusion: dict[TopicLevel, FusionTable] = msgspec.field(default_factory=dict)
     facts: dict[FactName, FactTable] = msgspec.field(default_factory=dict)
     rules: dict[TopicLevel, RuleTable] = msgspec.field(default_factory=dict)
@@ -64,6 +66,11 @@ class Settings(Table, frozen=True, kw_only=True):
     stuck_s: Seconds = 30.0
 
     def __post_init__(self) -> None:
+        if not self.pipelines and not self.mcu:
+            raise ValueError("there is nothing to run: name a pipeline, as [pipelines.<name>]")
+        for name in self.mcu:
+            if name in self.pipelines or name in self.fusion:
+                raise ValueError(f"mcu.{name}: a pipeline or a fusion has that name")
         for mistake in self._without_broker() if self.mqtt is None else ():
             raise ValueError(f"{mistake}, but there is no [mqtt]")
         readers = [
@@ -82,6 +89,7 @@ class Settings(Table, frozen=True, kw_only=True):
         """What needs a broker."""
         told = [
             *((f"pipelines.{name}", table.sinks) for name, table in self.pipelines.items()),
+            *((f"mcu.{name}", table.sinks) for name, table in self.mcu.items()),
             *((f"fusion.{name}", table.sinks) for name, table in self.fusion.items()),
             *((f"rules.{name}", table.sinks) for name, table in self.rules.items()),
         ]

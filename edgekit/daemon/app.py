@@ -15,12 +15,14 @@ import msgspec
 from edgekit.config.loading import check_surroundings, load_settings
 from edgekit.config.schema import Settings
 from edgekit.daemon.assembly.broker import make_outbox, mqtt_settings
+from edgekit.daemon.assembly.mcu import make_mcu
 from edgekit.daemon.assembly.pipelines import Pipeline, Workshop
 from edgekit.daemon.chores import Chores
 from edgekit.daemon.clock import ClockKeeper
 from edgekit.daemon.code_trial import CodeTrial, code_on_trial
 from edgekit.daemon.cooling import Cooling
 from edgekit.daemon.deployments import Deployments
+from edgekit.daemon.mcu import Mcus
 from edgekit.daemon.metrics import MetricsReader, skipped
 from edgekit.daemon.notify import Notifier, SilentNotifier
 from edgekit.daemon.progress import one_line, stuck_work
@@ -132,6 +134,7 @@ class App:
         )
         if self._federation is not None:
             self._federation.open(settings.federated)
+        mcus = Mcus(workshop.ports)
         self._metrics = MetricsReader(
             boot=self._boot,
             pipelines=lambda: self._running.supervised if self._running else [],
@@ -141,6 +144,7 @@ class App:
             cooling=self._cooling,
             state=state,
             federated=dict if self._federation is None else self._federation.metrics,
+            ports=lambda: workshop.ports.all,
         )
         self._remote = Remote(
             lambda: self._running.pipelines if self._running else {},
@@ -149,6 +153,7 @@ class App:
             reload=self._reload,
             set_metrics_interval=self._set_metrics_interval,
             label=None if self._federation is None else self._federation.label,
+            mcu=mcus.command,
         )
         self._listeners = [self._running.hear, *records.listeners]
         self._plan_chores(settings, records)
@@ -165,6 +170,9 @@ class App:
             self._resources,
         )
         self._listeners += self._surroundings.on_inference
+        for name, table in settings.mcu.items():
+            mcu = make_mcu(name, table, workshop, self._resources)
+            mcus.add(self._resources.enter_context(mcu))
         self._tell_status()
         if self._link is not None:
             self._resources.enter_context(self._link)
@@ -177,7 +185,7 @@ class App:
         """
         running = self._in_force
         running.start()
-        _log.info("running: %s", ", ".join(running.pipelines))
+        _log.info("running: %s", ", ".join([*running.pipelines, *self._settings.mcu]))
         self._notify.ready(one_line(running.supervised))
         while not self._is_stopping and not self._is_over():
             wait_s = self._chores.do_due()
@@ -271,7 +279,7 @@ class App:
             for pipeline in supervised:
                 if isinstance(failure := pipeline.runner.failure, Stuck):
                     raise failure
-            return all(pipeline.is_over for pipeline in supervised)
+            return not self._settings.mcu and all(pipeline.is_over for pipeline in supervised)
         finally:
             self._reloading.release()
 

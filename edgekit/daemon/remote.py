@@ -11,6 +11,7 @@ from edgekit.messaging.commands import Result
 from edgekit.messaging.payloads import (
     Collect,
     Label,
+    McuCommand,
     Reload,
     SetRate,
     Snapshot,
@@ -34,6 +35,7 @@ class Remote:
         reload: Callable[[], str],
         set_metrics_interval: Callable[[float | None], None],
         label: Callable[[Label], Result] | None = None,
+        mcu: Callable[[McuCommand], Result] | None = None,
     ) -> None:
         """Remembers whom to turn to.
 
@@ -44,6 +46,7 @@ class Remote:
             reload: follows changed settings; gives one line of what it did.
             set_metrics_interval: seconds between metrics; `None` is as configured.
             label: labels a sample, where the board learns.
+            mcu: commands a microcontroller.
         """
         self._pipelines = pipelines
         self._pictures = pictures
@@ -51,6 +54,7 @@ class Remote:
         self._reload = reload
         self._set_metrics_interval = set_metrics_interval
         self._label = label
+        self._mcu = mcu
         self._wished = TwinSettings()
 
     @property
@@ -62,6 +66,7 @@ class Remote:
             "set-rate": self.set_rate,
             "collect": self.collect,
             "label": self.label,
+            **({} if self._mcu is None else {"mcu": self._mcu}),
         }
 
     def snapshot(self, arguments: Snapshot) -> Result:

@@ -190,6 +190,7 @@ class Running:
             name: readable_of(session.bundle.manifest, session.bundle.labels())
             for name, session in sessions.items()
         }
+        readables |= {name: table.readable for name, table in settings.mcu.items()}
         with ExitStack() as resources:
             hub = make_hub(
                 settings, readables, self._workshop, resources, witnesses=self._witnesses

@@ -42,6 +42,7 @@ class Surroundings:
             Unavailable: a port is taken.
         """
         tasks = {name: session.bundle.manifest.task for name, session in sessions.items()}
+        tasks |= {name: table.task for name, table in settings.mcu.items()}
         if settings.prometheus is not None:
             from edgekit.daemon.prometheus import MetricsExporter
 
