@@ -6,7 +6,7 @@ child process; a board whose message ends that one is refused.
 
 import hashlib
 import multiprocessing
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
@@ -18,12 +18,13 @@ from edgekit.errors import InputError
 from edgekit.federated.model import RoundFailed
 from edgekit.federated.secure.server import SecureSum
 from edgekit.learning.federated.he import (
-    SLOTS,
     Encrypted,
     EncryptedSum,
     OpenedSum,
+    check_ciphertext,
     check_he_settings,
     context_without_keys,
+    numbers_of_parts,
     tenseal_library,
 )
 from edgekit.learning.federated.secure import messages
@@ -45,7 +46,7 @@ class HeServer:
     def __init__(self, settings: SecureSettings, *, invited: Collection[str] | None = None) -> None:
         check_he_settings(settings)
         tenseal_library()
-        self._settings = settings
+        self._settings, self._counts = settings, numbers_of_parts(settings)
         self._invited = None if invited is None else frozenset(invited)
         self._seen: dict[str, bytes] = {}
         self._total: list[bytes] = []
@@ -91,12 +92,10 @@ class HeServer:
         parts = messages.decode(
             message, Encrypted, session=self._settings.session, board=board, sender=board
         ).parts
-        if len(parts) != -(-(self._settings.size + 2) // SLOTS):
+        if len(parts) != len(self._counts):
             raise MessageRefused(board, f"{len(parts)} ciphertexts are not as many as are due")
         try:
-            self._total = self._child.submit(
-                _added, self._total, list(parts), self._settings.size + 2
-            ).result()
+            self._total = self._child.submit(_added, self._total, parts, self._counts).result()
         except BrokenProcessPool as error:
             self.close()
             self._child = _new_child()
@@ -155,13 +154,12 @@ def _new_child() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _added(total: list[bytes], parts: list[bytes], size: int) -> list[bytes]:
+def _added(total: Sequence[bytes], parts: Sequence[bytes], counts: Sequence[int]) -> list[bytes]:
     """In the child: both sums part by part; the parts as they are where there is no total yet."""
     found = []
-    for place, part in enumerate(parts):
+    for place, (part, count) in enumerate(zip(parts, counts, strict=True)):
+        check_ciphertext(part, count)
         vector = _vector(part)
-        if vector.size() != min(SLOTS, size - place * SLOTS):
-            raise InputError(f"its ciphertext {place} is of {vector.size()} numbers")
         found.append(bytes((_vector(total[place]) + vector if total else vector).serialize()))
     return found
 

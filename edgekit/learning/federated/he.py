@@ -5,6 +5,7 @@ as in `secure.fixed_point`, and what is opened is rounded to whole numbers: the 
 gone from it, so sums are exact, and the noise tells nothing of the key (Li and Micciancio, 2021).
 """
 
+import struct
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
@@ -25,6 +26,7 @@ SCALE = 2.0**21
 SLOTS = DEGREE // 2
 MOST_BOARDS = 1000
 _NOISE = 0.25
+_SEAL = bytes.fromhex("5ea1100403020000")  # SEAL 4, compressed by Zstandard
 _Part = Annotated[bytes, msgspec.Meta(min_length=1, max_length=100_000)]
 _Parts = Annotated[tuple[_Part, ...], msgspec.Meta(max_length=200_000)]
 
@@ -133,19 +135,10 @@ class HeBoard:
         asked = messages.decode(
             message, EncryptedSum, session=settings.session, board=self._me, sender=who
         )
-        tenseal = tenseal_library()
-        try:
-            found = np.concatenate(
-                [
-                    np.asarray(tenseal.ckks_vector_from(self._context, part).decrypt())
-                    for part in asked.parts
-                ]
-            )
-        except Exception as error:
-            raise MessageRefused(who, f"it holds no ciphertexts: {error}") from error
+        found = self._decrypted(asked.parts)
         whole = np.rint(found)
-        if found.shape != (settings.size + 2,) or not np.abs(found - whole).max() < _NOISE:
-            raise MessageRefused(who, "it is no sum of whole numbers of this many")
+        if not np.abs(found - whole).max() < _NOISE:
+            raise MessageRefused(who, "it is no sum of whole numbers")
         samples, boards = int(whole[-2]), int(whole[-1])
         if not settings.least <= boards <= settings.boards:
             raise MessageRefused(
@@ -161,6 +154,19 @@ class HeBoard:
             )
         )
 
+    def _decrypted(self, parts: tuple[bytes, ...]) -> Array:
+        counts = numbers_of_parts(self._settings)
+        if len(parts) != len(counts):
+            raise MessageRefused(messages.COORDINATOR, f"{len(parts)} ciphertexts are no sum")
+        tenseal, found = tenseal_library(), []
+        for part, count in zip(parts, counts, strict=True):
+            try:
+                check_ciphertext(part, count)
+                found.append(tenseal.ckks_vector_from(self._context, part).decrypt())
+            except Exception as error:  # TenSEAL raises whatever SEAL and protobuf do
+                raise MessageRefused(messages.COORDINATOR, f"a ciphertext: {error}") from error
+        return np.concatenate(found)
+
 
 def check_he_settings(settings: SecureSettings) -> None:
     """Says whether CKKS, with our parameters, gives a sum of these settings exactly.
@@ -175,6 +181,34 @@ def check_he_settings(settings: SecureSettings) -> None:
         raise InputError(
             f"homomorphic encryption: the noise of {settings.boards} boards is too much"
         )
+
+
+def check_ciphertext(part: bytes, numbers: int) -> None:
+    """Says whether bytes have the form of one ciphertext of this many numbers, at our scale.
+
+    TenSEAL believes what they say of themselves, and reads where nothing is.
+
+    Raises:
+        InputError: they have not.
+    """
+    size = _varint(numbers)
+    tail = b"\x19" + struct.pack("<d", SCALE)
+    head = b"\x0a" + _varint(len(size)) + size + b"\x12"
+    body = part[len(head) : -len(tail)]
+    seal = body[3:]  # behind the length, which is of three bytes: 16 kB to 2 MB
+    if not (
+        part.startswith(head)
+        and part.endswith(tail)
+        and body.startswith(_varint(len(seal)) + _SEAL)
+        and int.from_bytes(seal[8:16], "little") == len(seal)
+    ):
+        raise InputError(f"it has not the form of a ciphertext of {numbers} numbers")
+
+
+def numbers_of_parts(settings: SecureSettings) -> list[int]:
+    """How many numbers each ciphertext of a vector has: it, its samples, and a 1 for its board."""
+    whole = settings.size + 2
+    return [min(SLOTS, whole - start) for start in range(0, whole, SLOTS)]
 
 
 def new_context() -> Any:
@@ -204,6 +238,13 @@ def tenseal_library() -> Any:
         raise InputError(
             "homomorphic encryption needs TenSEAL: pip install 'edgekit[he]'"
         ) from error
+
+
+def _varint(number: int) -> bytes:
+    found = b""
+    while number > 127:
+        found, number = found + bytes([number & 127 | 128]), number >> 7
+    return found + bytes([number])
 
 
 def _serialized(context: Any, *, secret: bool, public: bool) -> bytes:
