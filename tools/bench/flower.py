@@ -20,6 +20,7 @@ from statistics import median
 
 import click
 
+from edgekit.array import Array
 from edgekit.federated.simulation import Plan, simulate
 from edgekit.federated.strategies import FedAvg
 from edgekit.learning.federated import LocalTrainer
@@ -42,8 +43,9 @@ ROWS = {
     "up_kb": "kB up a client and round",
     "down_kb": "kB down a client and round",
     "idle_mb_a_day": "MB a day of a device that waits, both ways",
-    "install_mib": "MiB installed on a device",
+    "install_mib": "MiB installed, alone",
     "packages": "packages",
+    "added_mib": "MiB that it adds to a board that has edgekit",
 }
 
 LEARNS = """
@@ -77,18 +79,24 @@ print(json.dumps({
 def main(
     rounds: int, idle_s: float, install: bool, mqtt: Path | None, json_path: Path | None
 ) -> None:
-    """Prints a table: a column for Flower, for edgekit in one process, and over MQTT if given."""
+    """Prints a table: Flower, our strategies over it, no network at all, and MQTT if given."""
     logging.getLogger("flwr").setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ten, two = prepare_digits(folder / "ten", 10), prepare_digits(folder / "two", 2)
         columns: dict[str, dict[str, float | Sequence[float]]] = {
-            "Flower": {"accuracy": flowers_curve(ten), **deployed(folder, two, rounds, idle_s)},
+            "Flower": {"accuracy": flowers_curve(ten)},
+            "edgekit over Flower": {"accuracy": our_curve(ten, over_flower=True)},
             "edgekit, no network": {"accuracy": our_curve(ten), **learning_alone(two)},
         }
+        columns["Flower"] |= deployed(folder / "a", two, "flower-fedavg", rounds, idle_s)
+        columns["edgekit over Flower"] |= deployed(folder / "b", two, "fedavg", rounds, idle_s)
         if install:
-            columns["Flower"] |= installed(folder / "flower-alone", "flwr")
-            columns["edgekit, no network"] |= installed(folder / "ours-alone", ".[federated]")
+            base = installed(folder / "base", ".")["install_mib"]
+            both = installed(folder / "both", ".", "flwr")["install_mib"]
+            ours = installed(folder / "ours", ".[federated]")
+            columns["Flower"] |= installed(folder / "flower", "flwr") | {"added_mib": both - base}
+            columns["edgekit, no network"] |= ours | {"added_mib": ours["install_mib"] - base}
     if mqtt is not None:
         columns["edgekit over MQTT"] = json.loads(mqtt.read_text(encoding="utf-8"))
     if json_path is not None:
@@ -130,21 +138,42 @@ def flowers_curve(prepared: Prepared) -> list[float]:
     return [float(found.evaluate_metrics_serverapp[n]["accuracy"]) for n in SHOWN]
 
 
-def our_curve(prepared: Prepared) -> list[float]:
-    """Accuracy under our FedAvg, after the rounds in `SHOWN`."""
+def our_curve(prepared: Prepared, *, over_flower: bool = False) -> list[float]:
+    """Accuracy under our FedAvg, simulated or by Flower's messages, after the rounds in `SHOWN`."""
     trainer = LocalTrainer(Path(str(prepared.server["train"])))
+    if over_flower:
+        return _curve_by_messages(trainer, prepared)
     plan = Plan(rounds=max(SHOWN), epochs=2)
     found = simulate(trainer, prepared.task.clients, FedAvg(), plan).rounds
     return [one.accuracy or 0.0 for one in found if one.number in SHOWN]
 
 
-def deployed(folder: Path, prepared: Prepared, rounds: int, idle_s: float) -> dict[str, float]:
+def _curve_by_messages(trainer: LocalTrainer, prepared: Prepared) -> list[float]:
+    from edgekit.federated.flower import FlowerPlan, play_rounds
+    from tools.flower_app.direct_grid import DirectGrid
+
+    test, seen = prepared.task.clients.test, []
+
+    def judged(parameters: Mapping[str, Array]) -> tuple[float, float]:
+        loss, outputs = trainer.evaluate(parameters, test)
+        seen.append(float((outputs.argmax(axis=1) == test[-1]).mean()))
+        return seen[-1], loss
+
+    plan = FlowerPlan(rounds=max(SHOWN), epochs=2, boards=len(prepared.boards))
+    grid = DirectGrid(prepared.boards)
+    play_rounds(grid, trainer.parameters, FedAvg(), plan, judge=judged)
+    return [seen[number - 1] for number in SHOWN]
+
+
+def deployed(
+    folder: Path, prepared: Prepared, strategy: str, rounds: int, idle_s: float
+) -> dict[str, float]:
     """Two SuperNodes: time, memory, bytes.
 
     Bytes a round are the difference between a long and a short run, so that what only the start of
     a run costs is not in them.
     """
-    wanted = {**prepared.server, "strategy": "flower-fedavg", "epochs": 2}
+    wanted = {**prepared.server, "strategy": strategy, "epochs": 2}
     with CountingProxy() as proxy, PrivateFleet(folder, prepared.boards, proxy=proxy) as fleet:
         counted = []
         with Memory([node.pid for node in fleet.nodes]) as memory:
@@ -190,11 +219,11 @@ def learning_alone(prepared: Prepared) -> dict[str, float]:
     return {**found, "round_s": median(seconds)}
 
 
-def installed(folder: Path, what: str) -> dict[str, float]:
-    """How large an environment with one thing in it is, and how many packages it holds."""
+def installed(folder: Path, *what: str) -> dict[str, float]:
+    """How large an environment with some things in it is, and how many packages it holds."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = str(folder / "bin/python")
-    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", what]
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *what]
     subprocess.run(install, check=True, cwd=Path(__file__).parents[2], capture_output=True)
     size = sum(p.lstat().st_blocks * 512 for p in folder.rglob("*") if not p.is_symlink())
     packages = list(folder.glob("lib/python*/site-packages/*.dist-info"))

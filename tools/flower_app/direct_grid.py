@@ -20,22 +20,29 @@ def load_app(folder: str, module: str) -> Any:
     return import_module(module).app
 
 
+def act_as_server() -> None:
+    """Gives this process what Flower gives to a ServerApp's: without it no message can be made."""
+    TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+
+
 class DirectGrid:
     """Boards in this process.
 
     Attributes:
-        silent: nodes that never answer.
-        tampers: what happens to a node's answer.
+        silent: nodes that say who they are, and never answer when asked to train.
+        tampers: what happens to a node's answer when it was asked to train.
         nodes: who is online.
     """
 
     def __init__(self, boards: Sequence[Mapping[str, Value]]) -> None:
         self._app = load_app(str(APP), "board")
-        TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1  # as in a ServerApp
+        act_as_server()
         self._contexts = {
             100 + place: Context(1, 100 + place, dict(board), RecordDict(), dict(_CONFIG))
             for place, board in enumerate(boards)
         }
+        self._answers: dict[str, Message] = {}
+        self._pushed = 0
         self.nodes = list(self._contexts)
         self.silent: set[int] = set()
         self.tampers: dict[int, Callable[[Message], Message]] = {}
@@ -44,13 +51,28 @@ class DirectGrid:
         """Who is online."""
         return list(self.nodes)
 
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Hands messages over; their names."""
+        names = []
+        for message in messages:
+            self._pushed += 1
+            names.append(f"message {self._pushed}")
+            message.metadata.__dict__["_message_id"] = names[-1]
+            is_silent = message.metadata.dst_node_id in self.silent
+            if message.metadata.message_type != "train" or not is_silent:
+                self._answers[names[-1]] = self._answered(message)
+        return names
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """Answers that are there, the last first: the order means nothing."""
+        there = [name for name in message_ids if name in self._answers]
+        return [self._answers.pop(name) for name in reversed(there)]
+
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None
     ) -> list[Message]:
         """What boards answer, at once."""
-        # Answers come in another order than the questions went.
-        asked = [m for m in messages if m.metadata.dst_node_id not in self.silent]
-        return [self._answered(message) for message in reversed(asked)]
+        return self.pull_messages(self.push_messages(messages))
 
     def _answered(self, message: Message) -> Message:
         node = message.metadata.dst_node_id
@@ -58,4 +80,6 @@ class DirectGrid:
             answer = self._app(message, self._contexts[node])
         except Exception as error:
             answer = Message(Error(1, f"Traceback ...\n{error}"), reply_to=message)
+        if message.metadata.message_type != "train":
+            return answer
         return self.tampers.get(node, lambda same: same)(answer)

@@ -1,6 +1,7 @@
 """The coordinator of a Flower fleet: edgekit's strategies in a ServerApp."""
 
 import json
+import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +44,7 @@ def main(grid: Grid, context: Context) -> None:
     watch = _Watch()
 
     def told(one: FlowerRound) -> None:
-        rounds.append({**asdict(one), "seconds": watch.lap()})
+        rounds.append(_finite({**asdict(one), "seconds": watch.lap()}))
         print(f"round {one.number}: {one.updates} updates, accuracy {one.accuracy}", flush=True)
 
     model = play_rounds(
@@ -118,6 +119,14 @@ def _flowers_own(
 def _write(out: Path, parameters: dict[str, Array], rounds: list[dict[str, Any]]) -> None:
     write_arrays(out / "model.npz", parameters)
     (out / "rounds.json").write_text(json.dumps(rounds, indent=1) + "\n", encoding="utf-8")
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity, which a divergence may be."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
 
 
 def _settings(text: str) -> list[tuple[str, str]]:

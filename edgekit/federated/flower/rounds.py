@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgekit.array import Array
 from edgekit.errors import InputError
+from edgekit.federated.flower.asking import Wait, answers
 from edgekit.federated.flower.plan import FlowerPlan, FlowerRound
 from edgekit.federated.flower.records import Board, answered_bytes, checked_update, order
 from edgekit.federated.flower.roster import Roster
@@ -31,7 +32,7 @@ def play_rounds(
     *,
     judge: Judge | None = None,
     on_round: Callable[[FlowerRound], None] = lambda one: None,
-    roster: Roster | None = None,
+    wait: Wait | None = None,
 ) -> GlobalModel:
     """Plays all rounds; the same boards and arguments give what `simulate` gives, bit for bit.
 
@@ -45,7 +46,7 @@ def play_rounds(
         plan: what is played.
         judge: of each round's model.
         on_round: is told of each round.
-        roster: who is there; asks the grid where left out.
+        wait: how time passes.
 
     Returns:
         The last model.
@@ -53,11 +54,12 @@ def play_rounds(
     Raises:
         Unavailable: too few boards came.
     """
-    boards = roster or Roster(grid)
+    wait = wait or Wait()
+    boards = Roster(grid, wait)
     model = GlobalModel(dict(parameters))
     for number in range(1, plan.rounds + 1):
         online = boards.await_boards(plan.boards, plan.patience_s)
-        model, came = _round(grid, model, strategy, plan, number, online)
+        model, came = _round(grid, model, strategy, plan, number, online, wait)
         if judge is not None:
             accuracy, loss = judge(model.parameters)
             came = replace(came, accuracy=accuracy, loss=loss)
@@ -72,6 +74,7 @@ def _round(
     plan: FlowerPlan,
     number: int,
     online: Mapping[str, Board],
+    wait: Wait,
 ) -> tuple[GlobalModel, FlowerRound]:
     chosen = strategy.choose(sorted(online), random.Random(f"{plan.seed}/{number}"))
     guidance = strategy.guidance(model, epochs=plan.epochs, rate=plan.rate)
@@ -91,7 +94,7 @@ def _round(
     updates: dict[str, Update] = {}
     refused: dict[str, str] = {}
     bytes_up = 0
-    for answer in grid.send_and_receive(orders, timeout=plan.deadline_s):
+    for answer in answers(grid, orders, deadline_s=plan.deadline_s, wait=wait):
         board = asked.get(answer.metadata.src_node_id)
         if board is None:
             continue  # Flower's own word that an answer was lost: its board counts as silent

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edgekit.errors import Unavailable
+from edgekit.errors import InputError, Unavailable
 from edgekit.federated.flower import FlowerPlan, FlowerRound, play_rounds
-from edgekit.federated.flower.records import array_record
+from edgekit.federated.flower.asking import Wait
+from edgekit.federated.flower.records import (
+    answered_bytes,
+    array_record,
+    introduction,
+    question,
+)
 from edgekit.federated.flower.roster import Roster
 from edgekit.federated.simulation import Plan, simulate
 from edgekit.federated.strategies import FedAvg, Krum
@@ -21,10 +29,11 @@ from edgekit.learning.federated.update import shapes_of
 from tools.flower_app.prepare import Prepared
 
 pytest.importorskip("flwr", reason="Flower is in an environment of its own: make flower")
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict  # noqa: E402
+from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
 
-from tools.flower_app.direct_grid import DirectGrid  # noqa: E402
+from tools.flower_app.direct_grid import DirectGrid, act_as_server
 
+_ANSWERS = ("board", "update")
 _SETTINGS = {
     "dp-fedavg": {"longest": "1.0", "noise": "0.0", "expected": "4"},
     "fedbuff": {"least": "2"},
@@ -67,7 +76,8 @@ def test_each_strategy_gives_the_bits_of_a_simulation(
 def test_a_board_that_never_answers_holds_up_no_round(
     grid: DirectGrid, trainer: LocalTrainer
 ) -> None:
-    rounds = _played(grid, trainer, tampers={}, silent={102})
+    grid.silent = {102}
+    rounds = _played(grid, trainer)
     assert [(one.updates, one.silent) for one in rounds] == [(3, ("client000002",))] * 2
 
 
@@ -87,13 +97,13 @@ def test_an_update_that_cannot_be_is_refused_and_its_board_named(
     shapes = shapes_of(trainer.parameters)
 
     def tampered(answer: Message) -> Message:
-        record = answer.content.get("update")
-        if record is not None:
-            update = tamper(decode_update(record["message"], shapes))
-            record["message"] = encode_update(update, codec_of("float32"))
+        record = answer.content["update"]
+        update = tamper(decode_update(record["message"], shapes))
+        record["message"] = encode_update(update, codec_of("float32"))
         return answer
 
-    rounds = _played(grid, trainer, tampers={101: tampered}, longest=100.0)
+    grid.tampers = {101: tampered}
+    rounds = _played(grid, trainer, longest=100.0)
     for one in rounds:
         assert one.updates == 3
         assert list(one.refused) == ["client000001"]
@@ -113,11 +123,11 @@ def test_an_answer_without_an_update_is_refused(
     content: RecordDict, grid: DirectGrid, trainer: LocalTrainer
 ) -> None:
     def emptied(answer: Message) -> Message:
-        if "board" not in answer.content:
-            answer.content = content
+        answer.content = content
         return answer
 
-    rounds = _played(grid, trainer, tampers={101: emptied})
+    grid.tampers = {101: emptied}
+    rounds = _played(grid, trainer)
     assert [(one.updates, list(one.refused)) for one in rounds] == [(3, ["client000001"])] * 2
 
 
@@ -126,7 +136,7 @@ def test_a_board_whose_training_fails_is_named_with_its_error(
 ) -> None:
     boards = list(fleet_of_digits.boards)
     boards[3] = {**boards[3], "samples": str(tmp_path / "gone.npz")}
-    rounds = _played(DirectGrid(boards), trainer, tampers={})
+    rounds = _played(DirectGrid(boards), trainer)
     assert "gone.npz" in rounds[0].refused["client000003"]
 
 
@@ -134,7 +144,6 @@ def test_a_round_with_too_few_updates_leaves_the_model_and_the_next_goes_on(
     grid: DirectGrid, trainer: LocalTrainer
 ) -> None:
     grid.silent = {100, 101, 102, 103}
-    names = Roster(DirectGridOf(grid))
     rounds: list[FlowerRound] = []
 
     def back(one: FlowerRound) -> None:
@@ -143,7 +152,7 @@ def test_a_round_with_too_few_updates_leaves_the_model_and_the_next_goes_on(
 
     plan = FlowerPlan(rounds=2, boards=4)
     model = play_rounds(
-        grid, trainer.parameters, Krum(wrong=0, keep=1), plan, on_round=back, roster=names
+        grid, trainer.parameters, Krum(wrong=0, keep=1), plan, on_round=back, wait=_at_once()
     )
     assert rounds[0].failed is not None
     assert rounds[1].failed is None
@@ -173,15 +182,38 @@ def test_a_board_that_comes_back_as_another_node_is_known_again(
 
 
 def test_too_few_boards_end_the_wait(grid: DirectGrid) -> None:
-    now = [0.0]
-
-    def pause(seconds: float) -> None:
-        now[0] += seconds
-
-    roster = Roster(grid, clock=lambda: now[0], pause=pause)
+    wait = _at_once()
     with pytest.raises(Unavailable, match="4 of 5 boards"):
-        roster.await_boards(5, 30.0)
-    assert now[0] >= 30
+        Roster(grid, wait).await_boards(5, 30.0)
+    assert wait.clock() >= 30
+
+
+def test_a_node_that_cannot_say_who_it_is_is_no_board(grid: DirectGrid) -> None:
+    grid.nodes.append(999)
+    assert len(Roster(grid).online()) == 4
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["name", "number", "message"]),
+        st.text() | st.binary() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.booleans(),
+    )
+)
+def test_whatever_a_node_answers_is_read_or_refused(said: dict) -> None:
+    act_as_server()
+    asked = question(7)
+    node = Message(RecordDict({name: ConfigRecord(said) for name in _ANSWERS}), reply_to=asked)
+    try:
+        board = introduction(node)
+    except InputError:
+        pass
+    else:
+        assert (board.name, board.number) == (said["name"], said["number"])
+    try:
+        message = answered_bytes(node)
+    except InputError:
+        return
+    assert message == said["message"]
 
 
 def test_flowers_own_strategies_get_all_parameters_and_the_number_of_samples(
@@ -218,42 +250,27 @@ def test_boards_judge_a_model_by_their_own_samples(grid: DirectGrid, trainer: Lo
     assert metrics["num-examples"] > 0
 
 
-class DirectGridOf:
-    """The same grid, whose boards all answer."""
-
-    def __init__(self, grid: DirectGrid) -> None:
-        self._grid = grid
-
-    def get_node_ids(self) -> list[int]:
-        return self._grid.get_node_ids()
-
-    def send_and_receive(self, messages: list[Message], *, timeout: float) -> list[Message]:
-        before, self._grid.silent = self._grid.silent, set()
-        try:
-            return self._grid.send_and_receive(messages, timeout=timeout)
-        finally:
-            self._grid.silent = before
-
-
 def _played(
-    grid: DirectGrid,
-    trainer: LocalTrainer,
-    *,
-    tampers: dict,
-    silent: set[int] = frozenset(),  # type: ignore[assignment]
-    longest: float | None = None,
+    grid: DirectGrid, trainer: LocalTrainer, *, longest: float | None = None
 ) -> list[FlowerRound]:
-    """Two rounds, in which some boards misbehave after they have said who they are."""
-    roster = Roster(grid)
-    roster.online()
-    grid.tampers, grid.silent = tampers, set(silent)
+    """Two rounds of which some boards spoil their part."""
     rounds: list[FlowerRound] = []
     plan = FlowerPlan(rounds=2, boards=4, longest=longest)
     model = play_rounds(
-        grid, trainer.parameters, FedAvg(), plan, on_round=rounds.append, roster=roster
+        grid, trainer.parameters, FedAvg(), plan, on_round=rounds.append, wait=_at_once()
     )
     assert all(np.isfinite(array).all() for array in model.parameters.values())
     return rounds
+
+
+def _at_once() -> Wait:
+    """Time that passes when somebody waits, and only then."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    return Wait(clock=lambda: now[0], sleep=sleep)
 
 
 def _scaled(change: dict, by: float) -> dict:
