@@ -157,6 +157,10 @@ class Crowd:
         with self._changed:
             return self._changed.wait_for(holds, timeout_s)
 
+    def share(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Says which parameters the models hold, before the `with` block."""
+        self._shapes = dict(shapes)
+
     def tell(self, board: ScriptedBoard) -> None:
         """Publishes how a board is now."""
         topics = Topics(self._fleet, board.name)

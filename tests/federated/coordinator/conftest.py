@@ -62,14 +62,21 @@ class Scene:
     changes: list[Change] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def write(self, text: str = "", *, strategy: str = 'name = "fedavg"', **rounds: float) -> Path:
+    def write(
+        self,
+        text: str = "",
+        *,
+        strategy: str = 'name = "fedavg"',
+        evaluation: str = "",
+        **rounds: float,
+    ) -> Path:
         """Writes JOB.toml."""
         wanted = {"count": 3, "minimum": 10, "deadline_s": 30, "pause_s": 0.1} | rounds
         path = self.folder / "JOB.toml"
         path.write_text(
             f'name = "{JOB}"\nfleet = "{FLEET}"\nbundle = "{self.bundle}/bundle"\n'
             f'[mqtt]\nhost = "{self.broker.host}"\nport = {self.broker.port}\n'
-            f'[evaluation]\ndata = "{self.bundle}/held.npz"\n'
+            f'[evaluation]\ndata = "{self.bundle}/held.npz"\n{evaluation}'
             f"[strategy]\n{strategy}\n[rounds]\n"
             + "".join(f"{key} = {value}\n" for key, value in wanted.items())
             + (text if "[training]" in text else "[training]\nepochs = 2\n" + text)
