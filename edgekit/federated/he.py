@@ -95,7 +95,9 @@ class HeServer:
         if len(parts) != len(self._counts):
             raise MessageRefused(board, f"{len(parts)} ciphertexts are not as many as are due")
         try:
-            self._total = self._child.submit(_added, self._total, parts, self._counts).result()
+            self._total = self._child.submit(
+                add_ciphertexts, self._total, parts, self._counts
+            ).result()
         except BrokenProcessPool as error:
             self.close()
             self._child = _new_child()
@@ -154,8 +156,19 @@ def _new_child() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
 
 
-def _added(total: Sequence[bytes], parts: Sequence[bytes], counts: Sequence[int]) -> list[bytes]:
-    """In the child: both sums part by part; the parts as they are where there is no total yet."""
+def add_ciphertexts(
+    total: Sequence[bytes], parts: Sequence[bytes], counts: Sequence[int]
+) -> list[bytes]:
+    """Both sums, part by part; the parts alone where there is no total yet.
+
+    Args:
+        total: what was added so far; empty before the first.
+        parts: what to add. Some damage in it may end this process.
+        counts: how many numbers each part has.
+
+    Raises:
+        InputError: a part is damaged.
+    """
     found = []
     for place, (part, count) in enumerate(zip(parts, counts, strict=True)):
         check_ciphertext(part, count)

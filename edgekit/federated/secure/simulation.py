@@ -2,9 +2,9 @@
 
 import random
 import secrets
-from collections import Counter
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from edgekit.array import Array
 from edgekit.federated.secure.server import SecureServer, SecureSum
@@ -22,11 +22,15 @@ class SimulatedSum:
         sum: the coordinator's result.
         up: bytes that each board sent.
         down: bytes that each board was sent.
+        board_s: how long each board computed.
+        coordinator_s: how long the coordinator did.
     """
 
     sum: SecureSum
-    up: Mapping[str, int] = field(default_factory=dict)
-    down: Mapping[str, int] = field(default_factory=dict)
+    up: Mapping[str, int]
+    down: Mapping[str, int]
+    board_s: Mapping[str, float]
+    coordinator_s: float
 
 
 def simulate_sum(
@@ -37,6 +41,7 @@ def simulate_sum(
     watch: Watch = lambda phase, board, message: None,
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     rng: random.Random | None = None,
+    clock: Callable[[], float] = time.process_time,
 ) -> SimulatedSum:
     """Runs the code of boards and coordinator, message for message.
 
@@ -47,30 +52,38 @@ def simulate_sum(
         watch: sees the phase, the board and the bytes of all that the coordinator gets.
         random_bytes: what boards take for secrets; a known one only where none is kept.
         rng: what the coordinator takes for the graph, the same.
+        clock: seconds.
 
     Raises:
         RoundFailed: too few boards were left.
         InputError: a vector does not fit the settings.
     """
+    drops = drops or {}
+    up, down = dict.fromkeys(parts, 0), dict.fromkeys(parts, 0)
+    board_s, started = dict.fromkeys(parts, 0.0), clock()
     server = SecureServer(settings, invited=parts, rng=rng)
-    boards = {name: SecureBoard(name, settings, random_bytes=random_bytes) for name in parts}
-    up: Counter[str] = Counter()
-    down: Counter[str] = Counter()
+    coordinator_s = clock() - started
+    boards: dict[str, SecureBoard] = {}
     asked: dict[str, bytes] = dict.fromkeys(parts, b"")
     for phase in PHASES:
         for name, message in asked.items():
             down[name] += len(message)
-            if (
-                PHASES.index((drops or {}).get(name, PHASES[-1])) < PHASES.index(phase)
-                or (drops or {}).get(name) == phase
-            ):
+            if drops.get(name) == phase:
                 continue
+            started = clock()
+            if phase == PHASES[0]:
+                boards[name] = SecureBoard(name, settings, random_bytes=random_bytes)
             answer = _answer(boards[name], phase, message, parts[name])
+            answered = clock()
+            server.add(phase, name, answer)
+            coordinator_s += clock() - answered
+            board_s[name] += answered - started
             up[name] += len(answer)
             watch(phase, name, answer)
-            server.add(phase, name, answer)
+        started = clock()
         asked = server.end_phase()
-    return SimulatedSum(server.result(), dict(up), dict(down))
+        coordinator_s += clock() - started
+    return SimulatedSum(server.result(), up, down, board_s, coordinator_s)
 
 
 def _answer(board: SecureBoard, phase: str, message: bytes, part: tuple[Array, int]) -> bytes:
