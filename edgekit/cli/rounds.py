@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+_LESS_NEEDED = ("divergence", "skew", "seconds", "kB down", "epsilon RDP", "refused", "chosen")
+"""What a narrow terminal goes without, in this order."""
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -73,13 +76,23 @@ class RoundsView:
         from rich.console import Group
         from rich.table import Table
 
+        columns = _fitting(self._columns, self._console.width)
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in self._columns:
+        for column in columns:
             table.add_column(column.title, justify="right", no_wrap=True)
         room = max(5, self._console.height - 4)
         for one in self._rounds[-room:]:
-            table.add_row(*(column.text(one) for column in self._columns))
+            table.add_row(*(column.text(one) for column in columns))
         return Group(table, self._bar)
+
+
+def _fitting(columns: "list[Column]", width: int) -> "list[Column]":
+    kept = list(columns)
+    for title in _LESS_NEEDED:
+        if sum(_width(column) + 1 for column in kept) <= width:
+            break
+        kept = [column for column in kept if column.title != title]
+    return kept
 
 
 def _width(column: "Column") -> int:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekit.cli.federate import federate
+from edgekit.errors import InputError
 from edgekit.federated.privacy.asked import Asked, Protection
 from edgekit.federated.simulation import Plan, Simulated, simulate
 from edgekit.federated.tasks import Task, digits_task
@@ -25,7 +27,7 @@ def many() -> Task:
 
 def run(trainer: LocalTrainer, many: Task, asked: Asked, rounds: int) -> Simulated:
     mechanism, budget = asked.settled(boards=200, share=SHARE, rounds=rounds)
-    plan = Plan(rounds=rounds, epochs=2, rate=0.3, budget=budget)
+    plan = Plan(rounds=rounds, epochs=3, rate=0.3, budget=budget)
     strategy = mechanism.strategy(SHARE, seed=0)
     protection = Protection(mechanism, 0)
     return simulate(trainer, many.clients, strategy, plan, on_the_way=protection)
@@ -71,8 +73,8 @@ def test_boards_that_are_known_to_take_part_retire_one_by_one(
 
 def test_private_rounds_learn(trainer: LocalTrainer, many: Task) -> None:
     asked = Asked(kind="central", longest=1.0, noise=0.5)
-    found = run(trainer, many, asked, 25)
-    assert found.rounds[-1].accuracy > 0.6
+    found = run(trainer, many, asked, 15)
+    assert found.rounds[-1].accuracy > 0.5
     assert np.isfinite(found.rounds[-1].epsilon)
 
 
@@ -127,15 +129,15 @@ def test_the_command_shows_epsilon_each_round_and_says_why_it_ended(tmp_path: Pa
         (["--dp=distributed", "--epsilon=3", "--sharers=99"], "of 10 expected"),
     ],
 )
-def test_what_would_undo_privacy_is_refused_in_one_line(options: list[str], why: str) -> None:
-    done = command("simulate", "--rounds=1", *options)
-    assert done.returncode == 2
-    assert why in done.stderr
-    assert "Traceback" not in done.stderr
+def test_what_would_undo_privacy_is_refused(options: list[str], why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        federate(["simulate", "--rounds=1", *options], standalone_mode=False)
 
 
-def test_the_noise_of_a_budget_is_told() -> None:
-    done = command("noise", "--epsilon=4", "--delta=1e-5", "--share=0.05", "--rounds=20", "--json")
-    found = json.loads(done.stdout)
-    assert 0 < found["epsilon_pld"] <= 4
-    assert found["noise"] > 0
+def test_the_noise_of_a_budget_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--epsilon=4", "--delta=1e-5", "--rounds=5"]
+    federate(["noise", *options, "--json"], standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)
+    assert 3.9 < found["epsilon_pld"] <= 4
+    federate(["noise", *options], standalone_mode=False)
+    assert f"a noise multiplier of {found['noise']:.4f}" in capsys.readouterr().out

@@ -95,3 +95,14 @@ def test_elsewhere_a_round_is_a_line(capsys: pytest.CaptureFixture[str]) -> None
     assert len(lines) == 4
     assert len({len(line) for line in lines}) == 1
     assert "\x1b" not in "".join(lines)
+
+
+def test_a_narrow_terminal_goes_without_what_is_needed_least() -> None:
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=60, height=12, no_color=True)
+    with RoundsView(1, console=console) as view:
+        view.show(rounds(1, epsilon_rdp=1.5, epsilon_pld=1.25, update_divergence=3.0)[0])
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.getvalue())
+    assert "divergence" not in plain
+    assert "epsilon PLD" in plain
+    assert "1.250" in plain

@@ -77,14 +77,14 @@ class Protection:
     """
 
     def __init__(self, mechanism: Mechanism, seed: int) -> None:
-        self._order, self._seed = mechanism.order, seed
+        self._order = mechanism.order
+        self._rng = np.random.default_rng((seed, 1))
 
     def __call__(self, update: Update) -> Update:
         """The update as it leaves its board."""
         if self._order is None:
             return update
-        rng = np.random.default_rng([self._seed, update.version, *update.client.encode()])
-        change = protected(update.change, self._order, rng)
+        change = protected(update.change, self._order, self._rng)
         return Update(update.client, update.version, update.samples, update.steps, change)
 
 
