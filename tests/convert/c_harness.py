@@ -1,7 +1,6 @@
 """Bundles of small INT8 nets, and their C compiled and called beside LiteRT."""
 
 import ctypes
-import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,14 @@ from edgekit.bundle import Bundle, InputSpec, Manifest, OutputSpec, Thresholds, 
 from edgekit.bundle.manifest import OutputKind, Task
 from edgekit.compress import Recipe, TrainedModel, compress_trained
 from edgekit.compress.data import Samples
-from edgekit.convert.c import Exported, export_c
+from edgekit.convert.c import export_c
 from edgekit.convert.c.export import tflite_of
+from edgekit.convert.c.header import header
 from edgekit.convert.c.lookup import giving, run_all
 from edgekit.convert.c.model import CModel, lower_model
+from edgekit.convert.c.reading import read_network
+from edgekit.convert.c.source import source_text
+from edgekit.convert.c.writing import Writing
 from edgekit.graph.build import GraphBuilder
 from edgekit.graph.load import canonical
 from edgekit.train.initializers import reinitialized
@@ -33,7 +36,7 @@ STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror
 class Running:
     """An exported model, compiled for this machine."""
 
-    exported: Exported
+    name: str
     model: CModel
     manifest: Manifest
     data: bytes
@@ -43,38 +46,63 @@ class Running:
     @classmethod
     def of(cls, bundle: Bundle, folder: Path, *, how: Sequence[str] = ("-O2",)) -> "Running":
         """Exports a bundle and compiles it as a shared library."""
-        exported = export_c(bundle.path, out=folder, replace=True)
-        name = exported.name
-        library = folder / f"{name}.so"
+        name = export_c(bundle.path, out=folder, replace=True).name
+        return cls._compiled(name, folder, tflite_of(bundle), bundle.manifest, how)
+
+    @classmethod
+    def up_to(cls, data: bytes, tensor: str | None, folder: Path) -> "Running":
+        """The C of a TFLite file whose answer is the tensor of this name; by default its own."""
+        network = read_network(data)
+        found = next(t for t in network.tensors if t.name == tensor) if tensor else None
+        if found is not None:
+            data = giving(data, (found,))
+        given, output = network.inputs[0], found or network.tensors[network.outputs[0]]
+        taken = network.tensors[given]
+        manifest = Manifest(
+            schema=1, name="one", version="1.0.0", task="raw", models={"litert": "x"}, files={},
+            input=InputSpec(name="x", dtype="float32", shape=taken.shape),
+            output=OutputSpec(name=output.name, kind="raw"),
+        )  # fmt: skip
+        writing = Writing("one", lower_model(data, manifest), manifest, (), "0" * 12)
+        folder.mkdir(exist_ok=True)
+        (folder / "one.h").write_text(header(writing))
+        (folder / "one.c").write_text(source_text(writing))
+        return cls._compiled("one", folder, data, manifest, ("-O1",))
+
+    @classmethod
+    def _compiled(
+        cls, name: str, folder: Path, data: bytes, manifest: Manifest, how: Sequence[str]
+    ) -> "Running":
+        library = folder / f"{name}{next(_NUMBERS)}.so"  # a name anew: libraries are kept by name
         command = ["gcc", *STRICT, *how, "-shared", "-fPIC", f"{name}.c", "-o", library]
         subprocess.run(command, cwd=folder, check=True)
-        data = tflite_of(bundle)
-        arena = (ctypes.c_int8 * (exported.arena_bytes + 64))()
-        model = lower_model(data, bundle.manifest)
-        return cls(exported, model, bundle.manifest, data, ctypes.CDLL(str(library)), arena)
+        model = lower_model(data, manifest)
+        size = model.bytes_size + 4 * model.answer.target.size
+        arena = (ctypes.c_float * (size // 4 + 2))()
+        return cls(name, model, manifest, data, ctypes.CDLL(str(library)), arena)
 
     def prepare(self, readings: Array) -> Array:
         """The first int8 tensor of each reading."""
-        call = getattr(self.library, f"{self.exported.name}_prepare")
+        call = getattr(self.library, f"{self.name}_prepare")
         kind = np.uint8 if self.model.entry.source.dtype == np.uint8 else np.float32
         return self._each(call, np.ascontiguousarray(readings, kind), np.int8,
                           self.model.entry.target.size, arena=False)  # fmt: skip
 
     def run(self, integers: Array) -> Array:
         """What the network gives for each of several int8 inputs."""
-        call = getattr(self.library, f"{self.exported.name}_run")
+        call = getattr(self.library, f"{self.name}_run")
         dtype = np.float32 if self.model.gives_floats else np.int8
         return self._each(call, integers, dtype, self.model.answer.target.size)
 
     def scores(self, readings: Array) -> Array:
         """The anomaly score of each reading."""
-        call = getattr(self.library, f"{self.exported.name}_score")
+        call = getattr(self.library, f"{self.name}_score")
         call.restype = ctypes.c_float
         return np.array([call(_pointer(one), self.arena) for one in readings.astype(np.float32)])
 
     def probabilities(self, readings: Array) -> tuple[Array, Array]:
         """The class of each reading, and the probabilities."""
-        call = getattr(self.library, f"{self.exported.name}_classify")
+        call = getattr(self.library, f"{self.name}_classify")
         call.restype = ctypes.c_int32
         kind = np.uint8 if self.model.entry.source.dtype == np.uint8 else np.float32
         out = np.zeros((len(readings), self.model.answer.target.size), np.float32)
@@ -98,8 +126,6 @@ class Running:
     @property
     def output(self) -> Any:
         """The file's tensor that the manifest names."""
-        from edgekit.convert.c.reading import read_network
-
         tensors = read_network(self.data).tensors
         return next(t for t in tensors if t.name == self.manifest.output.name)
 
@@ -224,11 +250,6 @@ def compressed(
     )
     listed = Samples(tuple(map(str, range(len(samples)))), None, list(samples))
     return compress_trained(trained, listed, Recipe(formats=formats), out=out).bundle
-
-
-def described(exported: Exported) -> dict[str, Any]:
-    """What was exported, as JSON would say it."""
-    return dict(json.loads(json.dumps(vars(exported), default=str)))
 
 
 def _conv(

@@ -8,6 +8,7 @@ from edgekit.array import Array
 from edgekit.convert.c import text
 from edgekit.convert.c.program import Program
 from edgekit.convert.c.reading import Network, Operator, Tensor
+from edgekit.errors import UnsupportedModel
 
 _SIGNS = {"ADD": "+", "SUB": "-", "MUL": "*", "DIV": "/"}
 _LIMITS = {"MAXIMUM": "<", "MINIMUM": ">"}
@@ -47,6 +48,11 @@ def find_entry(network: Network, target: Tensor) -> Entry:
     last = network.maker(target.index)
     index = target.index if last is None else last.inputs[0]
     while (op := network.maker(index)) is not None:
+        if op.code == "DEQUANTIZE":
+            raise UnsupportedModel(
+                "goes back to float between two layers, and C computes in int8 from the first to "
+                "the last: let the recipe's quantize step take every layer"
+            )
         if op.code not in {*_SIGNS, *_LIMITS, *_SHAPES, *_CLIPS, "CAST"}:
             raise op.unsupported("in front of the first int8", _ADVICE)
         chain.insert(0, op)

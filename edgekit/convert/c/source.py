@@ -33,12 +33,13 @@ def source_text(writing: Writing) -> str:
     calls = "\n".join(
         f"    {_call(model, number, step)};" for number, step in enumerate(model.program.steps)
     )
+    called = kernel_text(kernels)
     unused = "" if "arena->" in calls else "    (void)arena;\n"
     parts = [
         f'/* Made by edgekit: see {name}.h. */\n#include "{name}.h"\n',
-        "#include <stddef.h>\n#include <string.h>\n",
+        "#include <stddef.h>\n" + ("#include <string.h>\n" if "memcpy(" in called else ""),
         _TYPES,
-        kernel_text(kernels),
+        called,
         "\n".join(model.program.definitions) + "\n",
         f"void {name}_prepare(const {model.entry.c_type} *in, int8_t *out)\n{{\n{body}\n}}\n",
         f"void {name}_run(const int8_t *in, {writing.out_type} *out, {name}_arena *arena)\n"

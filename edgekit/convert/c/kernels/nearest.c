@@ -12,7 +12,7 @@ static int32_t ek_nearest(float value)
     } else {
         const uint32_t size = (bits & 0x7fffffu) | 0x800000u;
         shift = 150u - exponent;
-        half = 1u << (shift - 1u);
+        half = (uint32_t)1 << (shift - 1u);
         whole = size >> shift;
         rest = size & (half + half - 1u);
         if (rest > half || (rest == half && (whole & 1u) != 0u)) {

@@ -3,11 +3,11 @@
 static uint32_t ek_to_24_bits(uint32_t size)
 {
     uint32_t bits = 1u, rest, half;
-    while ((size >> bits) >= (1u << 24)) {
+    while ((size >> bits) >= 0x1000000u) {
         ++bits;
     }
-    half = 1u << (bits - 1u);
-    rest = size & ((1u << bits) - 1u);
+    half = (uint32_t)1 << (bits - 1u);
+    rest = size & (((uint32_t)1 << bits) - 1u);
     size >>= bits;
     if (rest > half || (rest == half && (size & 1u) != 0u)) {
         ++size;
@@ -35,7 +35,7 @@ static int32_t ek_rescale(int32_t sum, uint32_t scale)
     const uint64_t half = (uint64_t)1 << (shift - 1u);
     uint32_t size = sum < 0 ? 0u - (uint32_t)sum : (uint32_t)sum, whole;
     uint64_t product, rest, distance;
-    if (size >= (1u << 24)) {
+    if (size >= 0x1000000u) {
         size = ek_to_24_bits(size);
     }
     product = (uint64_t)size * ((scale & 0x7fffffu) | 0x800000u);
