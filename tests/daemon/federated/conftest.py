@@ -80,7 +80,8 @@ class Boards:
     """Starts participants, each with a link of its own."""
 
     def __init__(self, step: Path, broker: PrivateBroker, state: Path, task: Task) -> None:
-        self._step, self._broker, self._state, self._task = step, broker, state, task
+        self.step, self.state = step, state
+        self._broker, self._task = broker, task
         self._turn = threading.Lock()
         self.conditions = Conditions(time(12), samples=0, rounds_today=0)
 
@@ -106,11 +107,11 @@ class Boards:
             participant = Participant(
                 "digits",
                 FederatedTable(pipeline="camera", policy=policy, **table),
-                self._step,
-                step=step or step_digest(self._step),
-                shapes=shapes_of(LocalTrainer(self._step).parameters),
+                self.step,
+                step=step or step_digest(self.step),
+                shapes=shapes_of(LocalTrainer(self.step).parameters),
                 data=data,
-                files=RoundFiles(self._state / name),
+                files=RoundFiles(self.state / name),
                 board=Board(link, topics, boot, lambda: self.conditions, self._turn),
             )
             stack.enter_context(participant)

@@ -1,5 +1,6 @@
 """A coordinator that does what a test tells it, over a real broker."""
 
+import hashlib
 import queue
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,13 @@ import pytest
 
 from edgekit.array import Array
 from edgekit.daemon.standing import status_of
-from edgekit.learning.federated.framing import chunked, decode_update, round_of_update
+from edgekit.learning.federated.framing import (
+    Chunk,
+    chunked,
+    decode_chunk,
+    decode_update,
+    round_of_update,
+)
 from edgekit.learning.federated.inbox import Inbox
 from edgekit.learning.federated.messages import Answer, Invite, Receipt, decode, encode
 from edgekit.learning.federated.messages import encode_model as encoded_model
@@ -34,6 +41,9 @@ class Coordinator:
         link: to the broker.
         heard: what boards said, in whole messages: the device, and the bytes.
         ready: what boards said of themselves.
+        heard_chunks: all chunks that came.
+        last_no: why a board last said no.
+        last_ready: what `next_ready` gave last.
     """
 
     def __init__(self, broker: PrivateBroker, *, fleet: str = "test") -> None:
@@ -41,6 +51,9 @@ class Coordinator:
         self.link = MqttLink(settings_for(broker), Topics(fleet, "coordinator"), status_of("c", {}))
         self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.ready: queue.Queue[tuple[str, FederatedReady]] = queue.Queue()
+        self.heard_chunks: list[Chunk] = []
+        self.last_no = ""
+        self.last_ready: FederatedReady | None = None
         self._inboxes: dict[str, Inbox] = {}
         self._models: dict[bytes, int] = {}
 
@@ -58,7 +71,7 @@ class Coordinator:
             parameters, run=RUN, number=number, version=version, control=control
         )
         chunks = chunked(message, CHUNK_BYTES)
-        name = _name(message)
+        name = name_of(message)
         for at, chunk in enumerate(chunks):
             if at not in leave_out:
                 self.link.publish(self.topics.model(name, at), chunk, retain=True)
@@ -99,6 +112,20 @@ class Coordinator:
         except queue.Empty:
             pytest.fail("no board said anything")
 
+    def next_message(self, part: bytes) -> bytes:
+        """The next message with that in it."""
+        while True:
+            if part in (message := self.next()[1]):
+                return message
+
+    def next_no(self) -> str:
+        """Why a board says no next; all else is passed over."""
+        while True:
+            _, answer = self.next_answer()
+            if not answer.accepts:
+                self.last_no = answer.why
+                return answer.why
+
     def next_answer(self) -> tuple[str, Answer]:
         """The next answer; updates are passed over."""
         while True:
@@ -126,10 +153,12 @@ class Coordinator:
             except queue.Empty:
                 pytest.fail("no board said that it is ready")
             if willing is None or ready.willing is willing:
+                self.last_ready = ready
                 return ready
 
     def _hear(self, message: Received) -> None:
         device = message.topic.split("/")[3]
+        self.heard_chunks.append(decode_chunk(message.payload))
         inbox = self._inboxes.setdefault(device, Inbox(1 << 24))
         if (whole := inbox.add(message.payload)) is not None:
             self.heard.put((device, whole))
@@ -152,7 +181,6 @@ def coordinating(broker: PrivateBroker) -> Iterator[Coordinator]:
         yield coordinator
 
 
-def _name(message: bytes) -> bytes:
-    import hashlib
-
+def name_of(message: bytes) -> bytes:
+    """What `chunked` calls a message."""
     return hashlib.sha256(message).digest()[:16]
