@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -25,11 +26,12 @@ class CountingProxy:
         self._server_port = 0
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
 
     def towards(self, port: int) -> None:
         """Says where the server listens; nothing is accepted before."""
         self._server_port = port
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._start(self._accept)
 
     def __enter__(self) -> Self:
         return self
@@ -47,20 +49,39 @@ class CountingProxy:
             for one in self._open:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self, target: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _accept(self) -> None:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._server_port))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+            except OSError:
+                client.close()
+                continue
             with self._lock:
                 self._open |= {client, server}
-            for source, target, is_up in ((client, server, True), (server, client, False)):
-                threading.Thread(
-                    target=self._pass_on, args=(source, target, is_up), daemon=True
-                ).start()
+            self._start(self._serve, client, server)
+
+    def _serve(self, client: socket.socket, server: socket.socket) -> None:
+        """Passes on both ways until both ends have said all."""
+        back = threading.Thread(target=self._pass_on, args=(server, client, False), daemon=True)
+        back.start()
+        self._pass_on(client, server, True)
+        back.join()
+        with self._lock:
+            self._open -= {client, server}
+        client.close()
+        server.close()
 
     def _pass_on(self, source: socket.socket, target: socket.socket, is_up: bool) -> None:
         with contextlib.suppress(OSError):
@@ -73,5 +94,3 @@ class CountingProxy:
                 target.sendall(piece)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_WR)
-        with self._lock:
-            self._open.discard(source)

@@ -1,5 +1,6 @@
 """A Flower fleet of one's own: a SuperLink and SuperNodes on loopback, gone when its block ends."""
 
+import json
 import os
 import signal
 import socket
@@ -104,9 +105,26 @@ class PrivateFleet:
             )
         except subprocess.TimeoutExpired as error:
             raise Unavailable(f"the app still runs after {timeout_s:g} s\n{self.logs()}") from error
+        said = done.stdout + done.stderr
         if done.returncode:
-            raise Unavailable(f"flwr run failed:\n{done.stdout}\n{done.stderr}\n{self.logs()}")
-        return done.stdout + done.stderr
+            raise Unavailable(f"the app did not start:\n{said}\n{self.logs()}")
+        status, why = self._ended()
+        if status != "finished:completed":
+            raise Unavailable(f"the app ended as {status}: {why}\n{self.logs()}")
+        return said
+
+    def _ended(self) -> tuple[str, str]:
+        """How the last run ended, and why: `flwr run` does not tell."""
+        done = subprocess.run(
+            [_program("flwr"), "list", "private", "--limit", "1", "--format", "json"],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=_START_S,
+            check=True,
+        )
+        run = json.loads(done.stdout)["runs"][0]
+        return str(run["status"]), str(run["status-details"])
 
     def logs(self) -> str:
         """The end of what each process wrote."""

@@ -24,7 +24,7 @@ def test_two_supernodes_learn_the_bits_of_a_simulation(tmp_path: Path) -> None:
             "strategy": "scaffold",
             "settings": "clients=2",
             "codec": "top-k:0.3+int8",
-            "rounds": 3,
+            "rounds": 2,
             "epochs": 2,
             "patience-s": 60.0,
             "deadline-s": 60.0,
@@ -34,7 +34,7 @@ def test_two_supernodes_learn_the_bits_of_a_simulation(tmp_path: Path) -> None:
         LocalTrainer(Path(str(prepared.server["train"]))),
         prepared.task.clients,
         Scaffold(clients=2),
-        Plan(rounds=3, epochs=2, codec=codec_of("top-k:0.3+int8")),
+        Plan(rounds=2, epochs=2, codec=codec_of("top-k:0.3+int8")),
     )
     rounds = json.loads((tmp_path / "out/rounds.json").read_text(encoding="utf-8"))
     assert [one["accuracy"] for one in rounds] == [one.accuracy for one in simulated.rounds]
