@@ -24,8 +24,10 @@ void ek_writer_init(ek_writer *writer, uint8_t *bytes, uint16_t size);
 /* Whether the end of what was put lies within the window. */
 bool ek_writer_fits(const ek_writer *writer);
 
-void ek_put_uint(ek_writer *writer, uint64_t value);
-void ek_put_int(ek_writer *writer, int64_t value);
+void ek_put_uint(ek_writer *writer, uint32_t value);
+void ek_put_int(ek_writer *writer, int32_t value);
+void ek_put_uint64(ek_writer *writer, uint64_t value);
+void ek_put_int64(ek_writer *writer, int64_t value);
 void ek_put_bool(ek_writer *writer, bool value);
 void ek_put_null(ek_writer *writer);
 void ek_put_float(ek_writer *writer, float value);
@@ -60,8 +62,9 @@ void ek_reader_init(ek_reader *reader, const uint8_t *bytes, uint16_t count);
 /* What comes next, without taking it. */
 ek_kind ek_peek(const ek_reader *reader);
 /* Each takes the next item; false where it is of another kind, does not fit, or is not there. */
-bool ek_get_uint(ek_reader *reader, uint64_t *value);
-bool ek_get_int(ek_reader *reader, int64_t *value);
+bool ek_get_uint(ek_reader *reader, uint32_t *value);
+bool ek_get_uint64(ek_reader *reader, uint64_t *value);
+bool ek_get_int64(ek_reader *reader, int64_t *value);
 bool ek_get_bool(ek_reader *reader, bool *value);
 bool ek_get_float(ek_reader *reader, float *value); /* of any width; integers too, rounded */
 bool ek_get_bytes(ek_reader *reader, const uint8_t **bytes, uint16_t *count);

@@ -12,6 +12,10 @@
 #include "ek_frame.h"
 #include "ek_status.h"
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "samples are sent as they lie in memory, which has to be little-endian"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -90,6 +94,11 @@ typedef struct ek_command {
 /* The status the library sends by itself where the value did not fit into setup.hold. */
 #define EK_VALUE_TOO_LONG (-32768)
 
+struct ek_link;
+
+/* Takes CONFIG and COMMAND: for ek_setup.requests. Not linked where nobody names it. */
+ek_ack ek_requests(struct ek_link *link, const ek_frame *frame);
+
 /* What does not change while a link runs: may lie in flash. Functions that are not needed may be null, but for the first two.
  * set_period, set_value, command and gave_up are called from within ek_link_feed or ek_link_poll, and must not send. */
 typedef struct ek_setup {
@@ -99,6 +108,8 @@ typedef struct ek_setup {
     /* Microseconds since boot. */
     uint64_t (*now_us)(void *context);
 
+    /* &ek_requests, or null: then a host's CONFIG and COMMAND are answered with "unknown", and the three below are not called. */
+    ek_ack (*requests)(struct ek_link *link, const ek_frame *frame);
     ek_ack (*set_period)(void *context, uint8_t sensor, uint64_t period_ns);
     ek_ack (*set_value)(void *context, const char *name, uint16_t name_length, ek_reader *value);
     int32_t (*command)(void *context, ek_command *command);
@@ -130,18 +141,13 @@ typedef enum ek_counter {
 
 /* The state of a link. `counters` may be read and added to; the rest is the library's. */
 typedef struct ek_link {
-    uint64_t hello_us;
-    uint64_t asked_us;
-    uint64_t question_us;
-    int64_t epoch_offset_us;
-    const ek_setup *setup;
-    ek_decoder decoder;
-    uint32_t counters[EK_COUNTERS];
-    uint32_t nonce;
-    uint32_t peer;
-    uint32_t heard_at_us;
-    uint32_t beat_at_us;
-    uint32_t hold_left_us;
+    uint8_t due; /* small ones first: Cortex-M0 reaches those with a short instruction only near the front */
+    uint8_t state;
+    uint8_t hold_type;
+    uint8_t hold_sent;
+    uint8_t message_type;
+    uint8_t ack_status;
+    uint16_t ack_seq;
     uint16_t peer_frame;
     uint16_t tx_length;
     uint16_t tx_at;
@@ -152,14 +158,19 @@ typedef struct ek_link {
     uint16_t hold_chunk;
     uint16_t hold_seq;
     uint16_t last_seq;
-    uint16_t ack_seq;
     uint16_t message_used;
-    uint8_t hold_type;
-    uint8_t hold_sent;
-    uint8_t message_type;
-    uint8_t ack_status;
-    uint8_t due;
-    uint8_t state;
+    const ek_setup *setup;
+    uint32_t nonce;
+    uint32_t peer;
+    uint32_t heard_at_us;
+    uint32_t beat_at_us;
+    uint32_t hold_left_us;
+    ek_decoder decoder;
+    uint32_t counters[EK_COUNTERS];
+    uint64_t hello_us;
+    uint64_t asked_us;
+    uint64_t question_us;
+    int64_t epoch_offset_us;
 } ek_link;
 
 EK_STATIC_ASSERT(sizeof(ek_link) <= 168, a_link_is_small);
@@ -177,24 +188,37 @@ void ek_link_announce(ek_link *link);
 /* The time of day in microseconds since 1970, as the host sees it; false until the host has said. */
 bool ek_link_epoch_us(const ek_link *link, uint64_t *epoch_us);
 
-/* Samples of one sensor, in its own format: int16_t for EK_INT16, and so on; channels interleaved. */
+/* Samples of one sensor; channels interleaved. */
 typedef struct ek_batch {
-    const void *samples;
+    const void *samples;       /* int16_t for EK_INT16, and so on */
     const uint32_t *deltas_us; /* instants - 1 of them, for irregular sensors; null: evenly spaced */
     uint64_t period_ns;        /* of this batch alone; 0: the sensor's */
     uint32_t time_us;          /* of the first instant: the low 32 bits of now_us */
     uint16_t instants;         /* each has a sample per channel */
     uint8_t sensor;
+    uint8_t format; /* ek_format of `samples`: has to be the sensor's */
 } ek_batch;
 
 /* Instants of a sensor that fit into one frame, evenly spaced. */
 uint16_t ek_link_room(const ek_link *link, uint8_t sensor);
 /* The samples are copied. All of these: EK_ERR_BUSY while the frame before is still leaving. */
 ek_status ek_link_send_batch(ek_link *link, const ek_batch *batch);
-ek_status ek_link_send_int16(ek_link *link, uint8_t sensor, uint32_t time_us, const int16_t *samples,
-                             uint16_t instants);
-ek_status ek_link_send_int32(ek_link *link, uint8_t sensor, uint32_t time_us, const int32_t *samples,
-                             uint16_t instants);
+
+static inline ek_status ek_link_send_int16(ek_link *link, uint8_t sensor, uint32_t time_us,
+                                           const int16_t *samples, uint16_t instants)
+{
+    const ek_batch batch = {samples, 0, 0, time_us, instants, sensor, EK_INT16};
+
+    return ek_link_send_batch(link, &batch);
+}
+
+static inline ek_status ek_link_send_int32(ek_link *link, uint8_t sensor, uint32_t time_us,
+                                           const int32_t *samples, uint16_t instants)
+{
+    const ek_batch batch = {samples, 0, 0, time_us, instants, sensor, EK_INT32};
+
+    return ek_link_send_batch(link, &batch);
+}
 
 enum { EK_HAS_CLASS = 1, EK_HAS_THRESHOLD = 2, EK_HAS_TOOK = 4 };
 

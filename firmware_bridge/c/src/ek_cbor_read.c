@@ -91,7 +91,7 @@ ek_kind ek_peek(const ek_reader *reader)
     return major == 6 ? EK_KIND_NONE : (ek_kind)major;
 }
 
-bool ek_get_uint(ek_reader *reader, uint64_t *value)
+bool ek_get_uint64(ek_reader *reader, uint64_t *value)
 {
     head taken;
 
@@ -102,7 +102,18 @@ bool ek_get_uint(ek_reader *reader, uint64_t *value)
     return true;
 }
 
-bool ek_get_int(ek_reader *reader, int64_t *value)
+bool ek_get_uint(ek_reader *reader, uint32_t *value)
+{
+    head taken;
+
+    if (!take(reader, EK_KIND_UINT, &taken) || taken.value > UINT32_MAX) {
+        return failed(reader);
+    }
+    *value = (uint32_t)taken.value;
+    return true;
+}
+
+bool ek_get_int64(ek_reader *reader, int64_t *value)
 {
     head taken;
 

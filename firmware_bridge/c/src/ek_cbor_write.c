@@ -13,68 +13,89 @@ void ek_writer_init(ek_writer *writer, uint8_t *bytes, uint16_t size)
 
 bool ek_writer_fits(const ek_writer *writer)
 {
-    return writer->total < UINT16_MAX &&
+    return writer->total != UINT16_MAX &&
            (writer->total <= writer->skip || writer->total - writer->skip <= writer->size);
 }
 
-static void put(ek_writer *writer, uint8_t byte)
+static void put(ek_writer *writer, unsigned byte)
 {
-    uint16_t at = (uint16_t)(writer->total - writer->skip);
+    uint16_t at = (uint16_t)(writer->total - writer->skip); /* before the window it wraps, and is too large */
 
-    if (writer->total == UINT16_MAX) {
+    if (at < writer->size) {
+        writer->bytes[at] = (uint8_t)byte;
+    }
+    if (writer->total != UINT16_MAX) {
+        writer->total++;
+    }
+}
+
+/* The lowest `count` bytes, the highest of them first. */
+static void put_number(ek_writer *writer, uint32_t value, uint8_t count)
+{
+    while (count-- != 0) {
+        put(writer, (uint8_t)(value >> (count * 8)));
+    }
+}
+
+static void put_head(ek_writer *writer, ek_kind kind, uint32_t value)
+{
+    unsigned info = (unsigned)value;
+    uint8_t count = 0;
+
+    if (value >= 24) {
+        info = 24;
+        count = 1;
+        if (value > 0xFFu) {
+            info = 25;
+            count = 2;
+        }
+        if (value > 0xFFFFu) {
+            info = 26;
+            count = 4;
+        }
+    }
+    put(writer, (unsigned)kind << 5 | info);
+    put_number(writer, value, count);
+}
+
+static void put_wide_head(ek_writer *writer, ek_kind kind, uint64_t value)
+{
+    uint32_t high = (uint32_t)(value >> 32);
+
+    if (high == 0) {
+        put_head(writer, kind, (uint32_t)value);
         return;
     }
-    if (writer->total >= writer->skip && at < writer->size) {
-        writer->bytes[at] = byte;
-    }
-    writer->total++;
+    put(writer, (unsigned)kind << 5 | 27u);
+    put_number(writer, high, 4);
+    put_number(writer, (uint32_t)value, 4);
 }
 
-static void put_32(ek_writer *writer, uint32_t value)
-{
-    put(writer, (uint8_t)(value >> 24));
-    put(writer, (uint8_t)(value >> 16 & 0xFFu));
-    put(writer, (uint8_t)(value >> 8 & 0xFFu));
-    put(writer, (uint8_t)(value & 0xFFu));
-}
-
-static void put_head(ek_writer *writer, ek_kind kind, uint64_t value)
-{
-    uint8_t major = (uint8_t)((unsigned)kind << 5);
-    uint32_t high = (uint32_t)(value >> 32);
-    uint32_t low = (uint32_t)value;
-
-    if (high != 0) {
-        put(writer, (uint8_t)(major | 27u));
-        put_32(writer, high);
-        put_32(writer, low);
-    } else if (low > 0xFFFFu) {
-        put(writer, (uint8_t)(major | 26u));
-        put_32(writer, low);
-    } else if (low > 0xFFu) {
-        put(writer, (uint8_t)(major | 25u));
-        put(writer, (uint8_t)(low >> 8));
-        put(writer, (uint8_t)(low & 0xFFu));
-    } else {
-        if (low >= 24) {
-            put(writer, (uint8_t)(major | 24u));
-            major = 0;
-        }
-        put(writer, (uint8_t)(major | low));
-    }
-}
-
-void ek_put_uint(ek_writer *writer, uint64_t value)
+void ek_put_uint(ek_writer *writer, uint32_t value)
 {
     put_head(writer, EK_KIND_UINT, value);
 }
 
-void ek_put_int(ek_writer *writer, int64_t value)
+void ek_put_int(ek_writer *writer, int32_t value)
 {
     if (value < 0) {
-        put_head(writer, EK_KIND_NEGATIVE, (uint64_t)(-1 - value));
+        put_head(writer, EK_KIND_NEGATIVE, ~(uint32_t)value);
     } else {
-        put_head(writer, EK_KIND_UINT, (uint64_t)value);
+        put_head(writer, EK_KIND_UINT, (uint32_t)value);
+    }
+}
+
+void ek_put_uint64(ek_writer *writer, uint64_t value)
+{
+    put_wide_head(writer, EK_KIND_UINT, value);
+}
+
+void ek_put_int64(ek_writer *writer, int64_t value)
+{
+    if (value < 0) {
+        put_wide_head(writer, EK_KIND_NEGATIVE, ~(uint64_t)value);
+    } else {
+        put_wide_head(writer, EK_KIND_UINT, (uint64_t)value);
     }
 }
 
@@ -94,7 +115,7 @@ void ek_put_float(ek_writer *writer, float value)
 
     memcpy(&bits, &value, sizeof bits);
     put(writer, 0xFA);
-    put_32(writer, bits);
+    put_number(writer, bits, 4);
 }
 
 void ek_put_raw(ek_writer *writer, const uint8_t *bytes, uint16_t count)

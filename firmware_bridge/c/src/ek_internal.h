@@ -16,6 +16,8 @@ enum {
 /* ek_link.due */
 enum { DUE_ACK = 1, DUE_HELLO = 2, DUE_TIME = 4, DUE_BEAT = 8, DUE_FLUSH = 16 };
 
+/* Microseconds since boot. */
+uint64_t ek_now(const ek_link *link);
 /* The longest payload that both ends can take in one frame from here. */
 uint16_t ek_payload_limit(const ek_link *link);
 /* Lends the place of the next frame's payload. Only while tx_length is 0. */
@@ -28,11 +30,9 @@ ek_status ek_may_send(ek_link *link);
 void ek_hold(ek_link *link, ek_type type, uint16_t length);
 /* Forgets the reliable message under way and says so; nothing where there is none. */
 void ek_give_up(ek_link *link);
-/* Puts head before a value of `length` bytes at setup.hold + EK_VALUE_AT, and sends that. */
-void ek_hold_response(ek_link *link, uint16_t id, int16_t status, uint16_t length);
 void ek_put_hello(const ek_link *link, ek_writer *writer);
 
-/* Array, id and status take up to 7 bytes; a value is put behind them first. */
-#define EK_VALUE_AT 7u
+/* Takes an integer of at least `least` and at most `most`. */
+bool ek_get_within(ek_reader *reader, uint32_t least, uint32_t most, uint32_t *value);
 
 #endif

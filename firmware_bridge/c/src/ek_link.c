@@ -12,12 +12,8 @@ enum { ATTEMPTS = 5, LONGEST_WAIT_SHIFT = 3, LEAST_HOLD = 24 };
 
 ek_status ek_link_init(ek_link *link, const ek_setup *setup, uint32_t nonce)
 {
-    if (link == NULL || setup == NULL || nonce == 0 || setup->write == NULL || setup->now_us == NULL ||
-        setup->device == NULL || setup->transmit == NULL || setup->hold == NULL ||
-        setup->hold_size < LEAST_HOLD || setup->transmit_size < EK_WIRE_SIZE(EK_MIN_FRAME) ||
-        (setup->message == NULL) != (setup->message_size == 0) ||
-        setup->message_size > EK_MAX_MESSAGE || setup->device->sensor_count > EK_MAX_SENSORS ||
-        setup->device->model_count > EK_MAX_MODELS) {
+    if (link == NULL || setup == NULL || setup->transmit == NULL || setup->hold == NULL || nonce == 0 ||
+        setup->transmit_size < EK_WIRE_SIZE(EK_MIN_FRAME) || setup->hold_size < LEAST_HOLD) {
         return EK_ERR_ARGUMENT;
     }
     memset(link, 0, sizeof *link);
@@ -27,6 +23,11 @@ ek_status ek_link_init(ek_link *link, const ek_setup *setup, uint32_t nonce)
     link->due = DUE_HELLO;
     link->beat_at_us = (uint32_t)setup->now_us(setup->context);
     return ek_decoder_init(&link->decoder, setup->receive, setup->receive_size);
+}
+
+uint64_t ek_now(const ek_link *link)
+{
+    return link->setup->now_us(link->setup->context);
 }
 
 bool ek_link_is_open(const ek_link *link)
@@ -42,7 +43,7 @@ void ek_link_announce(ek_link *link)
 
 bool ek_link_epoch_us(const ek_link *link, uint64_t *epoch_us)
 {
-    *epoch_us = link->setup->now_us(link->setup->context) + (uint64_t)link->epoch_offset_us;
+    *epoch_us = ek_now(link) + (uint64_t)link->epoch_offset_us;
     return (link->state & STATE_HAS_EPOCH) != 0;
 }
 
@@ -82,7 +83,7 @@ static bool drain(ek_link *link)
     link->tx_length = 0;
     if ((link->state & STATE_HOLD_LEAVING) != 0) {
         link->state = (uint8_t)((link->state & ~STATE_HOLD_LEAVING) | STATE_HOLD_WAITING);
-        link->hold_left_us = (uint32_t)setup->now_us(setup->context);
+        link->hold_left_us = (uint32_t)ek_now(link);
     }
     return true;
 }
@@ -151,7 +152,7 @@ static void send_hello(ek_link *link)
     uint8_t flags = link->hello_at == 0 ? EK_FIRST : 0;
 
     if (link->hello_at == 0) {
-        link->hello_us = link->setup->now_us(link->setup->context);
+        link->hello_us = ek_now(link);
         link->due |= DUE_FLUSH;
     }
     ek_begin_frame(link, &writer);
@@ -177,7 +178,7 @@ static void send_beat(ek_link *link)
     ek_begin_frame(link, &writer);
     ek_put_map(&writer, EK_COUNTERS + 1);
     ek_put_uint(&writer, 0);
-    ek_put_uint(&writer, link->setup->now_us(link->setup->context));
+    ek_put_uint64(&writer, ek_now(link));
     for (counter = 0; counter < EK_COUNTERS; counter++) {
         ek_put_uint(&writer, counter + 1u);
         ek_put_uint(&writer, link->counters[counter]);
@@ -192,14 +193,15 @@ static void answer_time(ek_link *link)
     ek_begin_frame(link, &writer);
     ek_put_array(&writer, 4);
     ek_put_uint(&writer, 1);
-    ek_put_uint(&writer, link->asked_us);
-    ek_put_uint(&writer, link->question_us);
-    ek_put_uint(&writer, link->setup->now_us(link->setup->context));
+    ek_put_uint64(&writer, link->asked_us);
+    ek_put_uint64(&writer, link->question_us);
+    ek_put_uint64(&writer, ek_now(link));
     (void)ek_finish_frame(link, EK_TIME, &writer);
 }
 
 static void send_held(ek_link *link)
 {
+    ek_writer writer;
     uint16_t limit = ek_payload_limit(link);
     uint16_t count = (uint16_t)(link->hold_length - link->hold_at);
     uint8_t flags = EK_RELIABLE | EK_LAST;
@@ -217,7 +219,8 @@ static void send_held(ek_link *link)
     link->hold_chunk = count;
     link->hold_sent++;
     link->state = (uint8_t)((link->state & ~STATE_HOLD_WAITING) | STATE_HOLD_LEAVING);
-    memcpy(link->setup->transmit + EK_PAYLOAD_AT, link->setup->hold + link->hold_at, count);
+    ek_begin_frame(link, &writer);
+    ek_put_raw(&writer, link->setup->hold + link->hold_at, count);
     send(link, (ek_type)link->hold_type, flags, link->hold_seq, count);
 }
 
@@ -278,7 +281,7 @@ static bool send_next(ek_link *link, uint32_t now_us)
 
 void ek_link_poll(ek_link *link)
 {
-    uint32_t now_us = (uint32_t)link->setup->now_us(link->setup->context);
+    uint32_t now_us = (uint32_t)ek_now(link);
 
     if (ek_link_is_open(link) && now_us - link->heard_at_us >= PATIENCE_US) {
         link->state &= (uint8_t)~STATE_OPEN;

@@ -138,16 +138,16 @@ static bool copy(ek_reader *reader, ek_writer *writer, int depth)
 
     switch (ek_peek(reader)) {
     case EK_KIND_UINT:
-        if (!ek_get_uint(reader, &natural)) {
+        if (!ek_get_uint64(reader, &natural)) {
             return false;
         }
-        ek_put_uint(writer, natural);
+        ek_put_uint64(writer, natural);
         return true;
     case EK_KIND_NEGATIVE:
-        if (!ek_get_int(reader, &whole)) {
+        if (!ek_get_int64(reader, &whole)) {
             return false;
         }
-        ek_put_int(writer, whole);
+        ek_put_int64(writer, whole);
         return true;
     case EK_KIND_BYTES:
         if (!ek_get_bytes(reader, &string, &count)) {

@@ -73,7 +73,7 @@ static ek_ack set_value(void *context, const char *name, uint16_t length, ek_rea
 static int32_t command(void *context, ek_command *command)
 {
     bench *one = (bench *)context;
-    uint64_t count = 0;
+    uint32_t count = 0;
 
     one->commands++;
     memcpy(one->name, command->name, command->name_length);
@@ -106,6 +106,7 @@ void bench_start(bench *one)
     one->setup.context = one;
     one->setup.write = write_line;
     one->setup.now_us = now;
+    one->setup.requests = ek_requests;
     one->setup.set_period = set_period;
     one->setup.set_value = set_value;
     one->setup.command = command;

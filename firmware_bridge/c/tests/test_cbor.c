@@ -31,27 +31,27 @@ static void integers_are_as_short_as_they_can_be(void)
 
     for (size_t at = 0; at < sizeof rows / sizeof rows[0]; at++) {
         ek_writer_init(&writer, bytes, sizeof bytes);
-        ek_put_uint(&writer, rows[at].value);
+        ek_put_uint64(&writer, rows[at].value);
         is(&writer, rows[at].bytes);
         ek_reader_init(&reader, bytes, writer.total);
-        CHECK(ek_get_uint(&reader, &back) && back == rows[at].value && reader.at == reader.end);
+        CHECK(ek_get_uint64(&reader, &back) && back == rows[at].value && reader.at == reader.end);
         ek_reader_init(&reader, bytes, writer.total);
-        CHECK(ek_get_int(&reader, &whole) == (rows[at].value <= INT64_MAX));
+        CHECK(ek_get_int64(&reader, &whole) == (rows[at].value <= INT64_MAX));
     }
     ek_writer_init(&writer, bytes, sizeof bytes);
-    ek_put_int(&writer, -1);
-    ek_put_int(&writer, -24);
-    ek_put_int(&writer, -25);
-    ek_put_int(&writer, INT64_MIN);
-    ek_put_int(&writer, INT64_MAX);
+    ek_put_int64(&writer, -1);
+    ek_put_int64(&writer, -24);
+    ek_put_int64(&writer, -25);
+    ek_put_int64(&writer, INT64_MIN);
+    ek_put_int64(&writer, INT64_MAX);
     is(&writer, "203738183b7fffffffffffffff1b7fffffffffffffff");
     ek_reader_init(&reader, bytes, writer.total);
-    CHECK(ek_get_int(&reader, &whole) && whole == -1);
-    CHECK(ek_get_int(&reader, &whole) && whole == -24);
-    CHECK(ek_get_int(&reader, &whole) && whole == -25);
-    CHECK(ek_get_int(&reader, &whole) && whole == INT64_MIN);
-    CHECK(ek_get_int(&reader, &whole) && whole == INT64_MAX);
-    CHECK(!ek_get_int(&reader, &whole));
+    CHECK(ek_get_int64(&reader, &whole) && whole == -1);
+    CHECK(ek_get_int64(&reader, &whole) && whole == -24);
+    CHECK(ek_get_int64(&reader, &whole) && whole == -25);
+    CHECK(ek_get_int64(&reader, &whole) && whole == INT64_MIN);
+    CHECK(ek_get_int64(&reader, &whole) && whole == INT64_MAX);
+    CHECK(!ek_get_int64(&reader, &whole));
 }
 
 static void other_items_are_written_as_the_rfc_says(void)
@@ -137,7 +137,7 @@ static void floats_of_any_width_and_integers_read_as_floats(void)
 static void a_reader_that_failed_fails_for_good(void)
 {
     ek_reader reader;
-    uint64_t value;
+    uint32_t value;
     const char *text;
     const uint8_t *string;
     uint16_t count;

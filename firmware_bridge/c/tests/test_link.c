@@ -90,9 +90,9 @@ static void a_heartbeat_comes_each_second_with_the_counters(void)
     CHECK(it.count == 1 && it.frames[0].type == EK_HEARTBEAT);
     ek_reader_init(&reader, it.frames[0].payload, it.frames[0].length);
     CHECK(ek_get_map(&reader, &pairs) && pairs == 8);
-    CHECK(ek_get_uint(&reader, &key) && key == 0 && ek_get_uint(&reader, &value) && value == 1012345);
+    CHECK(ek_get_uint64(&reader, &key) && key == 0 && ek_get_uint64(&reader, &value) && value == 1012345);
     for (uint64_t counter = 0; counter < EK_COUNTERS; counter++) {
-        CHECK(ek_get_uint(&reader, &key) && key == counter + 1 && ek_get_uint(&reader, &value));
+        CHECK(ek_get_uint64(&reader, &key) && key == counter + 1 && ek_get_uint64(&reader, &value));
         CHECK(counter != EK_RX_ERRORS || value == 1);
         CHECK(counter != EK_RX_FRAMES || value == 1);
         CHECK(counter != EK_TX_FRAMES || value == 1);
@@ -128,10 +128,10 @@ static void the_clock_is_told_with_the_time_the_answer_really_left(void)
         return;
     }
     ek_reader_init(&reader, answer->payload, answer->length);
-    CHECK(ek_get_array(&reader, &items) && items == 4 && ek_get_uint(&reader, &value) && value == 1);
-    CHECK(ek_get_uint(&reader, &value) && value == 1790000000123456u);
-    CHECK(ek_get_uint(&reader, &value) && value == 5000000);
-    CHECK(ek_get_uint(&reader, &value) && value == 5000321);
+    CHECK(ek_get_array(&reader, &items) && items == 4 && ek_get_uint64(&reader, &value) && value == 1);
+    CHECK(ek_get_uint64(&reader, &value) && value == 1790000000123456u);
+    CHECK(ek_get_uint64(&reader, &value) && value == 5000000);
+    CHECK(ek_get_uint64(&reader, &value) && value == 5000321);
     CHECK(is_payload(answer, "time_answer"));
     CHECK(ek_link_epoch_us(&it.link, &epoch) && epoch == UINT64_C(5000321) - 123456789u);
     bench_hello(&it, 8, 0xC0FFEE01u, true, 508);
@@ -227,7 +227,7 @@ static void a_link_that_cannot_work_is_refused(void)
     wrong.hold_size = 23;
     CHECK(ek_link_init(&it.link, &wrong, 1) == EK_ERR_ARGUMENT);
     wrong = it.setup;
-    wrong.write = NULL;
+    wrong.hold = NULL;
     CHECK(ek_link_init(&it.link, &wrong, 1) == EK_ERR_ARGUMENT);
 }
 

@@ -25,7 +25,8 @@ static void samples_leave_as_the_golden_packets_have_them(void)
     static const int32_t irregular[] = {1, -1, INT32_MAX};
     static const uint32_t deltas[] = {1000, 2500};
     int32_t one = -5;
-    ek_batch batch = {.samples = samples, .time_us = 70000, .instants = 2, .period_ns = 500000};
+    ek_batch batch = {.samples = samples, .time_us = 70000, .instants = 2, .period_ns = 500000,
+                      .format = EK_INT16};
 
     bench_open(&it);
     for (int at = 0; at < 12; at++) {
@@ -35,7 +36,8 @@ static void samples_leave_as_the_golden_packets_have_them(void)
     CHECK(ek_link_send_int16(&it.link, 0, UINT32_MAX, samples, 4) == EK_OK);
     CHECK(has_left(EK_DATA, "data_three_channels"));
     CHECK(ek_link_send_batch(&it.link, &batch) == EK_OK && has_left(EK_DATA, "data_own_period"));
-    batch = (ek_batch){.samples = irregular, .sensor = 1, .time_us = 70000, .instants = 3, .deltas_us = deltas};
+    batch = (ek_batch){.samples = irregular, .sensor = 1, .time_us = 70000, .instants = 3, .deltas_us = deltas,
+                      .format = EK_INT32};
     CHECK(ek_link_send_batch(&it.link, &batch) == EK_OK && has_left(EK_DATA, "data_irregular"));
     memset(golden, 0x55, 236);
     {
