@@ -59,7 +59,8 @@ class ClockSync:
     was quickest; its slope is the drift. An exchange that took longer than others waited somewhere
     on the way, and may be wrong by half of what it waited (NTP's clock filter, RFC 5905). A clock
     that jumped is believed after three exchanges that agree, and what was known before is
-    forgotten. Where exchanges are quicker than the baud rate would let them be, as over USB or a
+    forgotten; one that runs away at an even pace, as no crystal does, is followed at once.
+    Where exchanges are quicker than the baud rate would let them be, as over USB or a
     pseudo-terminal, the time that the line takes is not reckoned with.
     """
 
@@ -70,6 +71,7 @@ class ClockSync:
         self._offset_ns = 0.0
         self._slope = 0.0
         self._has_line = True
+        self._runs_fast = False
         self.is_steady = True
         """Whether the drift is one that a crystal can have."""
 
@@ -105,7 +107,9 @@ class ClockSync:
             self._strange.append(exchange)
             if len(self._strange) < _BELIEVED_AFTER:
                 return
-            self._kept.clear()
+            self._runs_fast = self._is_line([self._kept[-1], *self._strange])
+            if not self._runs_fast:
+                self._kept.clear()
             self._kept.extend(self._strange)
         else:
             self._kept.append(exchange)
@@ -117,6 +121,7 @@ class ClockSync:
         self._kept.clear()
         self._strange.clear()
         self._slope = 0.0
+        self._runs_fast = False
         self.is_steady = True
 
     def _offset_at(self, device_ns: float) -> float:
@@ -130,6 +135,17 @@ class ClockSync:
         age_ns = abs(exchange.device_ns - self._kept[-1].device_ns)
         room_ns = exchange.rtt_ns / 2 + _STEP_NS + _FASTEST_DRIFT * age_ns
         return abs(found - self._offset_at(exchange.device_ns)) > room_ns
+
+    def _is_line(self, exchanges: Sequence[Exchange]) -> bool:
+        """Whether offsets change at one and the same pace: a fast clock, not one that jumped."""
+        offsets = [one.offset_ns(has_line=self._has_line) for one in exchanges]
+        paces = [
+            (offset - before) / max(1.0, one.device_ns - last.device_ns)
+            for offset, before, one, last in zip(
+                offsets[1:], offsets, exchanges[1:], exchanges, strict=False
+            )
+        ]
+        return max(paces) - min(paces) < _FASTEST_DRIFT
 
     @staticmethod
     def _span_ns(exchanges: Sequence[Exchange]) -> float:
@@ -145,7 +161,7 @@ class ClockSync:
 
     def _fit_to(self, exchanges: Sequence[Exchange]) -> None:
         quick = sorted(exchanges, key=self._wait_ns)[: (len(exchanges) + 1) // 2]
-        if self._span_ns(self._kept) < _LEAST_SPAN_NS:
+        if self._span_ns(self._kept) < _LEAST_SPAN_NS and not self._runs_fast:
             quick = quick[:1]
         start = quick[0].device_ns
         first = quick[0].offset_ns(has_line=self._has_line)
