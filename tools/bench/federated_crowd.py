@@ -14,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edgekit.array import Array
+from edgekit.daemon.federated.delivery import SecureDelivery
 from edgekit.learning.federated.codecs import codec_of
 from edgekit.learning.federated.framing import chunked, encode_update
 from edgekit.learning.federated.inbox import Inbox
@@ -22,11 +23,13 @@ from edgekit.learning.federated.messages import (
     Invite,
     Model,
     Receipt,
+    Secure,
     Want,
     decode,
     encode,
     parameters_of,
 )
+from edgekit.learning.federated.secure.settings import PHASES
 from edgekit.learning.federated.trainer import Guidance, LocalTrainer
 from edgekit.learning.federated.update import Update, shapes_of
 from edgekit.messaging.payloads import Status, Versions
@@ -50,6 +53,8 @@ class Script:
         changed: what it makes of its update.
         sent: what it sends for an update's message: payloads for `up`.
         waits: holds its training until it is set.
+        before: what it sends before it trains: payloads for `up`.
+        drops: the phase of a secure sum from which on it is silent.
     """
 
     accepts: bool | None = True
@@ -58,6 +63,8 @@ class Script:
     changed: Callable[[Update], Update] = field(default=lambda update: update)
     sent: Callable[[bytes, Invite], Sequence[bytes]] | None = None
     waits: threading.Event | None = None
+    before: Callable[[Invite], Sequence[bytes]] = field(default=lambda invite: ())
+    drops: str = ""
 
 
 @dataclass
@@ -70,6 +77,8 @@ class ScriptedBoard:
         pending: the newest update that has no receipt: its invitation and its payloads.
         receipts: what it was told: round, state and why.
         invited: every invitation it got.
+        secure: its part of a secure sum.
+        said: all that it said in the sum.
     """
 
     name: str
@@ -83,6 +92,8 @@ class ScriptedBoard:
     open: Invite | None = None
     receipts: list[tuple[int, str, str]] = field(default_factory=list)
     invited: list[Invite] = field(default_factory=list)
+    secure: SecureDelivery | None = None
+    said: list[bytes] = field(default_factory=list)
 
 
 class Crowd:
@@ -244,6 +255,8 @@ class Crowd:
                 board.pending = None
             if board.open is not None and board.open.round == said.round:
                 board.open = None
+        elif isinstance(said, Secure) and board.secure is not None and board.open is not None:
+            self._say(board, board.open, board.secure.heard(said))
         elif isinstance(said, Want) and board.pending is not None:
             payloads = board.pending[1]
             for number in said.numbers or range(len(payloads)):
@@ -268,14 +281,31 @@ class Crowd:
         )
         for payload in chunked(encode(said), invite.chunk_bytes):
             self.send(board.name, payload)
+        if again and board.secure is not None:
+            self._say(board, invite, board.secure.again())
         if not accepts or again:
             return
+        if invite.secure is not None:
+            board.secure = SecureDelivery(board.name, invite, self._shapes, save=lambda state: None)
+            board.said.clear()
+            self._say(board, invite, board.secure.begin())
         if invite.model in self._models:
             self._take_part(board, invite)
             return
         if invite.model not in self._lacking:
             self._subscribe(invite.model)
         self._lacking.setdefault(invite.model, []).append((board, invite))
+
+    def _say(self, board: ScriptedBoard, invite: Invite, messages: Sequence[bytes]) -> None:
+        """Sends a board's part of a secure sum, unless it has dropped out."""
+        for message in messages:
+            said = decode(message)
+            assert isinstance(said, Secure)
+            if board.script.drops and PHASES.index(said.phase) >= PHASES.index(board.script.drops):
+                return
+            board.said.append(message)
+            for payload in chunked(message, invite.chunk_bytes):
+                self.send(board.name, payload)
 
     def _model(self, name: bytes, message: bytes) -> None:
         model = decode(message)
@@ -295,9 +325,14 @@ class Crowd:
         if script.waits is not None and not script.waits.is_set():
             self._held.append((board, invite))
             return
+        for payload in script.before(invite):
+            self.send(board.name, payload)
         parameters, control = parameters_of(self._models[invite.model], self._shapes)
         update = script.changed(self._train(board.name, parameters, control, invite))
         message = encode_update(update, codec_of(invite.codec), run=invite.run, number=invite.round)
+        if board.secure is not None and invite.secure is not None:
+            self._say(board, invite, board.secure.trained(message))
+            return
         payloads = (
             chunked(message, invite.chunk_bytes)
             if script.sent is None

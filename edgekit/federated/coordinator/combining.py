@@ -1,14 +1,13 @@
 """From the updates of a round to the next global model, and what is measured of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgekit.federated.coordinator.mail import Delivery
-from edgekit.federated.coordinator.picture import Board
 from edgekit.federated.job.opening import OpenJob
-from edgekit.federated.measures import label_skew, update_divergence
+from edgekit.federated.measures import update_divergence
 from edgekit.federated.model import GlobalModel, RoundFailed
 from edgekit.learning.federated.checks import UpdateRefused, check_update
 from edgekit.learning.federated.framing import decode_update
@@ -77,13 +76,3 @@ def judged(opened: OpenJob, model: GlobalModel, divergence: float | None) -> Com
     """A model with its accuracy and loss."""
     accuracy, loss = opened.judged(model.parameters)
     return Combined(model, accuracy, loss, divergence)
-
-
-def skew_of(boards: Sequence[Board]) -> float | None:
-    """The label skew of boards, as far as they tell their classes; `None` where too few do."""
-    told = [board.classes for board in boards if board.classes and sum(board.classes) > 0]
-    longest = max(map(len, told), default=0)
-    if len(told) < 2:
-        return None
-    counts = np.array([[max(0.0, n) for n in one] + [0.0] * (longest - len(one)) for one in told])
-    return label_skew(counts) if counts.sum(axis=1).all() else None

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from time import time
 
-import msgspec
-
 from edgekit.array import Array
 from edgekit.errors import InputError
 from edgekit.federated.coordinator.changes import Change
-from edgekit.federated.coordinator.combining import Combined, checked, combined, skew_of
+from edgekit.federated.coordinator.collecting import Collector, Plain, Summed
+from edgekit.federated.coordinator.combining import checked
 from edgekit.federated.coordinator.course import Course
 from edgekit.federated.coordinator.inviting import SeedOf, seeds
 from edgekit.federated.coordinator.judging import chosen_of, enough
@@ -19,9 +18,10 @@ from edgekit.federated.coordinator.memory import Memory
 from edgekit.federated.coordinator.models import Models
 from edgekit.federated.coordinator.picture import Board
 from edgekit.federated.coordinator.post import Post
+from edgekit.federated.coordinator.recording import round_of
+from edgekit.federated.coordinator.remembering import remember
 from edgekit.federated.coordinator.rounds import Rounds
 from edgekit.federated.coordinator.seats import (
-    Abandon,
     Action,
     Combine,
     Note,
@@ -37,6 +37,7 @@ from edgekit.federated.model import GlobalModel, RoundFailed
 from edgekit.federated.report import Round
 from edgekit.learning.federated.checks import UpdateRefused
 from edgekit.learning.federated.messages import Answer, Want
+from edgekit.learning.federated.secure.refusal import MessageRefused
 from edgekit.learning.federated.trainer import Guidance
 from edgekit.messaging.payloads import decode_status
 from edgekit.messaging.payloads.federated import decode_federated_ready
@@ -109,6 +110,9 @@ class Coordinator:
             guidance=self._guidance,
             seed_of=seed_of or seeds(job.training.seed),
         )
+        self._collector: Collector = Plain(opened, memory)
+        if job.secure is not None:
+            self._collector = Summed(opened, memory, self._course, self._post, self._samples_of)
         self._mail = Mail(opened.largest_bytes)
         self._loaded: dict[int, GlobalModel] = {}
         self._stored: list[tuple[int, str, Delivery]] = []
@@ -161,7 +165,8 @@ class Coordinator:
     def _hear(self) -> None:
         """Takes what has come; waits a little where nothing has."""
         now_s = self._clock_s()
-        due_s = [moment for moment in self._course.moments_s() if moment > now_s]
+        moments_s = [*self._course.moments_s(), *self._collector.moments_s()]
+        due_s = [moment for moment in moments_s if moment > now_s]
         patience_s = min([_PATIENCE_S, *(max(0.01, moment - now_s) for moment in due_s)])
         for heard in self._line.gather(patience_s, _GATHER_S):
             self._receive(heard)
@@ -223,12 +228,20 @@ class Coordinator:
             seat = self._course.seats.get(name)
             if seat is not None:
                 self._todo.append(Summon(seat, new=False))
+        else:
+            try:
+                self._todo += self._collector.heard(name, letter)
+            except MessageRefused as error:  # it may still send a good one
+                self._name(name, error.why)
 
     def _take(self, name: str, delivery: Delivery) -> None:
         """An update came whole."""
         if delivery.run != self._run:
             reply = Reply(name, delivery.number, "void", "of another run")
             self._post.reply(reply, delivery.run)
+            return
+        if not self._collector.sees_updates:
+            self._refuse(name, "it sent its update as it is, and this job takes sums alone")
             return
         number, now_s = delivery.number, self._clock_s()
         verdict = self._course.judge(name, number, delivery.digest, now_s)
@@ -252,16 +265,21 @@ class Coordinator:
     def _refuse(self, name: str, why: str) -> None:
         """Something of a board is wrong: it is named, and its place in the round is lost."""
         self._mail.forget(name)
-        is_known = name in self._refused
-        self._refused.setdefault(name, why)
         seat = self._course.seats.get(name)
         if seat is not None and seat.is_open:
+            self._refused.setdefault(name, why)
             self._todo += self._course.refuse(name, seat.number, why)
-        elif not is_known:
+        else:
+            self._name(name, why)
+
+    def _name(self, name: str, why: str) -> None:
+        if name not in self._refused:  # once a round, whatever else it sends
+            self._refused[name] = why
             self._todo.append(Note(name, f"refused: {why}"))
 
     def _settle(self) -> None:
         """Decides and acts until there is nothing more to do now."""
+        self._todo += self._collector.step(self._clock_s())
         self._carry_out()
         while self._course.stopped is None and (actions := self._course.tick(self._clock_s())):
             for action in actions:
@@ -284,41 +302,34 @@ class Coordinator:
                 for number, board, delivery in stored:
                     self._memory.keep_update(number, board, delivery.digest, delivery.message)
                 for action in todo:
-                    self._remember(action)
+                    remember(self._memory, self._course, action)
                 self._memory.keep_changes(notes)
         self._changes += notes
+        now_s = self._clock_s()
         for action in todo:
-            if isinstance(action, Summon):
-                self._post.invite(action.seat, self._clock_s())
+            if isinstance(action, Open):
+                self._round_began_s = now_s
+                invited = [a.seat.board for a in todo if isinstance(a, Summon)]
+                self._collector.begin(action.attempt, invited, now_s)
+            elif isinstance(action, Summon):
+                self._invite(action, now_s)
             elif isinstance(action, Reply):
                 self._post.reply(action)
 
-    def _remember(self, action: Action) -> None:
-        memory, course = self._memory, self._course
-        match action:
-            case Open(attempt):
-                memory.open_attempt(attempt)
-                self._round_began_s = self._clock_s()
-                if isinstance(course, Rounds) and course.budget is not None:
-                    memory.keep_fact("budget", msgspec.json.encode(course.budget))
-            case Summon(seat, new=True):
-                memory.keep_seat(seat)
-            case Abandon(number, why):
-                memory.close_attempt(number, "void", why)
-                memory.void_updates_of(number)
-            case Reply(board, number, "refused"):
-                mine = course.seats.get(board)
-                if mine is not None and mine.number == number and mine.state == "refused":
-                    memory.keep_seat(mine)
-            case Reply(board, number, "late"):
-                memory.leave_seat(number, board)
+    def _invite(self, action: Summon, now_s: float) -> None:
+        secure = self._collector.settings(action.seat.number)
+        if secure is None and not self._collector.sees_updates:
+            return  # there is no sum to invite to, and nobody is asked for a bare update
+        self._post.invite(action.seat, now_s, secure)
+        if not action.new:
+            self._collector.again(action.seat.board)
 
     def _combine(self, action: Combine) -> None:
         """Combines, judges, and commits: all of it, or none."""
         now_s = self._clock_s()
         model = self._model(self._course.version)
         try:
-            made = combined(self._opened, model, self._memory.messages(action.updates))
+            made = self._collector.combined(model, action.updates)
         except RoundFailed as error:
             with self._memory.together():
                 self._memory.spend_updates(action.updates, "void")
@@ -326,7 +337,15 @@ class Coordinator:
             return
         attempt = self._course.attempt if isinstance(self._course, Rounds) else None
         chosen = len(self._course.seats)
-        one = self._round(made, action, chosen if attempt is not None else None)
+        one = round_of(
+            made,
+            self._course,
+            action.updates,
+            chosen=chosen if attempt is not None else None,
+            refused=self._refused,
+            traffic=self._post.traffic,
+            seconds=now_s - self._round_began_s,
+        )
         replies = self._course.committed(made.model.version)
         note = self._change(Note("", round_line(one, chosen or one.updates)))
         rounds = [*self._rounds, one]
@@ -335,7 +354,7 @@ class Coordinator:
         with self._memory.together():
             self._memory.keep_model(made.model)
             self._memory.keep_round(one)
-            self._memory.spend_updates(action.updates, "counted")
+            replies = [*self._collector.committed(action.updates), *replies]
             if attempt is not None:
                 self._memory.close_attempt(attempt.number, "counted")
             self._memory.drop_models(kept)
@@ -352,25 +371,9 @@ class Coordinator:
         if (why := enough(rounds, self._opened.job.evaluation)) is not None:
             self._todo += self._course.stop("finished", why)
 
-    def _round(self, made: Combined, action: Combine, chosen: int | None) -> Round:
-        budget = self._course.budget if isinstance(self._course, Rounds) else None
-        spent = None if budget is None else budget.spent()
-        boards = [self._course.boards.get(name, Board(name)) for _, name in action.updates]
-        return Round(
-            number=self._course.done + 1,
-            accuracy=made.accuracy,
-            loss=made.loss,
-            updates=len(action.updates),
-            refused=dict(sorted(self._refused.items())),
-            bytes_up=self._post.traffic.up,
-            label_skew=skew_of(boards),
-            update_divergence=made.divergence,
-            chosen=chosen,
-            bytes_down=self._post.traffic.down,
-            epsilon_rdp=None if spent is None else spent.rdp,
-            epsilon_pld=None if spent is None else spent.pld,
-            seconds=round(self._clock_s() - self._round_began_s, 3),
-        )
+    def _samples_of(self, name: str) -> int:
+        board = self._course.boards.get(name)
+        return board.samples if board is not None else 1
 
     def _model(self, version: int) -> GlobalModel:
         if version not in self._loaded:

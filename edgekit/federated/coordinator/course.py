@@ -2,7 +2,7 @@
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -142,6 +142,13 @@ class Course(ABC):
         if seat is not None:
             self._seat(replace(seat, state="delivered", digest=digest))
         return [Reply(name, number, "counted")]
+
+    def gathered(self, boards: Collection[str], digest: bytes) -> None:
+        """The updates of these boards are there as one sum; no other is waited for."""
+        for seat in list(self.seats.values()):
+            if seat.is_open:
+                state: SeatState = "delivered" if seat.board in boards else "silent"
+                self._seat(replace(seat, state=state, digest=digest))
 
     def remind_all(self, now_s: float) -> list[Action]:
         """The broker was gone, or we were: boards may have missed their invitations.

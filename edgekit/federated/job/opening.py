@@ -24,6 +24,8 @@ from edgekit.learning.npz import read_arrays
 
 _BESIDE_BYTES = 4096
 """What a message holds beside its numbers."""
+_SHARES_BYTES = 256 * 1024
+"""What a message of secure aggregation holds for a board's neighbours."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class OpenJob:
     @property
     def largest_bytes(self) -> int:
         """What the largest message of a board may hold: two float32 for each number."""
-        return 8 * sum(prod(shape) for shape in self.shapes.values()) + _BESIDE_BYTES
+        beside = _BESIDE_BYTES if self.job.secure is None else _SHARES_BYTES
+        return 8 * sum(prod(shape) for shape in self.shapes.values()) + beside
 
     def limits(self, version: int) -> Limits:
         """What an update of a round may be."""
