@@ -111,6 +111,7 @@ typedef struct ek_setup {
     /* &ek_requests, or null: then a host's CONFIG and COMMAND are answered with "unknown", and the three below are not called. */
     ek_ack (*requests)(struct ek_link *link, const ek_frame *frame);
     ek_ack (*set_period)(void *context, uint8_t sensor, uint64_t period_ns);
+    /* `value` holds one item: a bool, number or text; refuse others. */
     ek_ack (*set_value)(void *context, const char *name, uint16_t name_length, ek_reader *value);
     int32_t (*command)(void *context, ek_command *command);
     void (*gave_up)(void *context, ek_type type); /* a reliable message was not delivered */

@@ -1,6 +1,7 @@
 /* Reads the subset of CBOR; every length is compared with what is left before it is used. */
 #include "ek_cbor.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum { FALSE = 20, TRUE = 21, NULL_ = 22, HALF = 25, SINGLE = 26, DOUBLE = 27 };
@@ -11,62 +12,58 @@ typedef struct head {
     uint8_t info;
 } head;
 
-static uint16_t left(const ek_reader *reader)
-{
-    return (uint16_t)(reader->end - reader->at);
-}
-
 static bool failed(ek_reader *reader)
 {
     reader->at = reader->end;
     return false;
 }
 
+/* Whether an item of the subset may begin so, with `room` bytes behind its head. */
+static bool is_possible(uint8_t major, uint8_t info, uint64_t value, uint32_t room)
+{
+    if (major == EK_KIND_UINT) {
+        return true;
+    }
+    if (major == EK_KIND_NEGATIVE) {
+        return value <= INT64_MAX;
+    }
+    if (major == EK_KIND_OTHER) {
+        return (info >= FALSE && info <= NULL_) || info >= HALF;
+    }
+    return major <= EK_KIND_MAP && value <= (major == EK_KIND_MAP ? room >> 1 : room);
+}
+
 /* Takes the head of the next item. Strings are known to be there whole afterwards, containers to be possible. */
 static bool take_head(ek_reader *reader, head *taken)
 {
-    uint8_t width = 0;
-    uint8_t first;
-    uint16_t room;
+    const uint8_t *at = reader->at;
+    uint32_t room = (uint32_t)(reader->end - at);
+    uint64_t value;
+    uint8_t info;
+    uint8_t width;
 
-    if (reader->at == reader->end) {
+    if (room == 0) {
         return false;
     }
-    first = *reader->at++;
-    taken->major = first >> 5;
-    taken->info = first & 31;
-    taken->value = taken->info;
-    if (taken->info >= 24) {
-        if (taken->info > DOUBLE) {
+    taken->major = *at >> 5;
+    info = *at++ & 31;
+    room--;
+    value = info;
+    if (info >= 24) {
+        width = (uint8_t)(1u << (info & 7u));
+        if (info > DOUBLE || width > room) {
             return failed(reader);
         }
-        width = (uint8_t)(1u << (taken->info - 24u));
-        if (width > left(reader)) {
-            return failed(reader);
-        }
-        taken->value = 0;
-        while (width-- != 0) {
-            taken->value = taken->value << 8 | *reader->at++;
-        }
+        room -= width;
+        value = 0;
+        do {
+            value = value << 8 | *at++;
+        } while (--width != 0);
     }
-    room = left(reader);
-    switch (taken->major) {
-    case EK_KIND_UINT:
-        return true;
-    case EK_KIND_NEGATIVE:
-        return taken->value <= INT64_MAX || failed(reader);
-    case EK_KIND_MAP:
-        room >>= 1;
-        /* fall through */
-    case EK_KIND_BYTES:
-    case EK_KIND_TEXT:
-    case EK_KIND_ARRAY:
-        return taken->value <= room || failed(reader);
-    case EK_KIND_OTHER:
-        return (taken->info >= FALSE && taken->info <= NULL_) || taken->info >= HALF || failed(reader);
-    default:
-        return failed(reader);
-    }
+    taken->value = value;
+    taken->info = info;
+    reader->at = at;
+    return is_possible(taken->major, info, value, room) || failed(reader);
 }
 
 static bool take(ek_reader *reader, ek_kind kind, head *taken)
@@ -214,32 +211,6 @@ bool ek_get_float(ek_reader *reader, float *value)
     return true;
 }
 
-bool ek_get_bytes(ek_reader *reader, const uint8_t **bytes, uint16_t *count)
-{
-    head taken;
-
-    if (!take(reader, EK_KIND_BYTES, &taken)) {
-        return false;
-    }
-    *bytes = reader->at;
-    *count = (uint16_t)taken.value;
-    reader->at += *count;
-    return true;
-}
-
-bool ek_get_text(ek_reader *reader, const char **text, uint16_t *count)
-{
-    head taken;
-
-    if (!take(reader, EK_KIND_TEXT, &taken)) {
-        return false;
-    }
-    *text = (const char *)reader->at;
-    *count = (uint16_t)taken.value;
-    reader->at += *count;
-    return true;
-}
-
 static bool get_count(ek_reader *reader, ek_kind kind, uint16_t *count)
 {
     head taken;
@@ -249,6 +220,30 @@ static bool get_count(ek_reader *reader, ek_kind kind, uint16_t *count)
     }
     *count = (uint16_t)taken.value;
     return true;
+}
+
+static bool get_string(ek_reader *reader, ek_kind kind, const uint8_t **bytes, uint16_t *count)
+{
+    if (!get_count(reader, kind, count)) {
+        return false;
+    }
+    *bytes = reader->at;
+    reader->at += *count;
+    return true;
+}
+
+bool ek_get_bytes(ek_reader *reader, const uint8_t **bytes, uint16_t *count)
+{
+    return get_string(reader, EK_KIND_BYTES, bytes, count);
+}
+
+bool ek_get_text(ek_reader *reader, const char **text, uint16_t *count)
+{
+    const uint8_t *bytes = NULL;
+    bool got = get_string(reader, EK_KIND_TEXT, &bytes, count);
+
+    *text = (const char *)bytes;
+    return got;
 }
 
 bool ek_get_array(ek_reader *reader, uint16_t *count)

@@ -13,8 +13,7 @@ void ek_writer_init(ek_writer *writer, uint8_t *bytes, uint16_t size)
 
 bool ek_writer_fits(const ek_writer *writer)
 {
-    return writer->total != UINT16_MAX &&
-           (writer->total <= writer->skip || writer->total - writer->skip <= writer->size);
+    return writer->total != UINT16_MAX && writer->total - writer->skip <= writer->size;
 }
 
 static void put(ek_writer *writer, unsigned byte)

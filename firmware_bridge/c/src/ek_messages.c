@@ -140,10 +140,9 @@ static void put_prediction(ek_writer *writer, const ek_prediction *prediction)
 {
     uint8_t has = prediction->has;
     uint8_t score;
-    uint16_t pairs = 2;
+    uint16_t pairs = prediction->score_count != 0 ? 3 : 2;
 
-    pairs = (uint16_t)(pairs + (prediction->score_count != 0) + ((has & EK_HAS_CLASS) != 0) +
-                       ((has & EK_HAS_THRESHOLD) != 0) + ((has & EK_HAS_TOOK) != 0));
+    pairs = (uint16_t)(pairs + (has & 1u) + (has >> 1 & 1u) + (has >> 2 & 1u));
     ek_put_map(writer, pairs);
     put_number(writer, 0, prediction->model);
     put_number(writer, 1, prediction->time_us);

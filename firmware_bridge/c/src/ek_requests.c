@@ -38,28 +38,13 @@ static ek_ack set_period(ek_link *link, ek_reader *reader)
     return setup->set_period(setup->context, (uint8_t)sensor, period);
 }
 
-static bool is_setting(const ek_reader *reader)
-{
-    switch (ek_peek(reader)) {
-    case EK_KIND_UINT:
-    case EK_KIND_NEGATIVE:
-    case EK_KIND_TEXT:
-        return true;
-    case EK_KIND_OTHER:
-        return *reader->at != 0xF6; /* null */
-    default:
-        return false;
-    }
-}
-
 static ek_ack set_value(const ek_setup *setup, ek_reader *reader)
 {
     const char *name;
     uint16_t length;
     ek_reader value;
 
-    if (!ek_get_text(reader, &name, &length) || length == 0 || length > EK_MAX_NAME ||
-        !is_setting(reader)) {
+    if (!ek_get_text(reader, &name, &length) || length == 0 || length > EK_MAX_NAME) {
         return EK_ACK_REFUSED;
     }
     if (setup->set_value == NULL) {
