@@ -21,7 +21,7 @@ from edgekit.convert.c.export import tflite_of
 from edgekit.convert.c.header import header
 from edgekit.convert.c.lookup import giving, run_all
 from edgekit.convert.c.model import CModel, lower_model
-from edgekit.convert.c.reading import read_network
+from edgekit.convert.c.reading import Tensor, read_network
 from edgekit.convert.c.source import source_text
 from edgekit.convert.c.writing import Writing
 from edgekit.graph.build import GraphBuilder
@@ -124,10 +124,14 @@ class Running:
         return tuple(flat)  # type: ignore[return-value]
 
     @property
-    def output(self) -> Any:
+    def output(self) -> Tensor:
         """The file's tensor that the manifest names."""
-        tensors = read_network(self.data).tensors
-        return next(t for t in tensors if t.name == self.manifest.output.name)
+        return next(t for t in self.tensors if t.name == self.manifest.output.name)
+
+    @property
+    def tensors(self) -> Sequence[Tensor]:
+        """Every tensor of the file."""
+        return read_network(self.data).tensors
 
     def _each(
         self, call: Any, inputs: Array, dtype: Any, size: int, *, arena: bool = True

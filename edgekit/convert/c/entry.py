@@ -48,10 +48,10 @@ def find_entry(network: Network, target: Tensor) -> Entry:
     last = network.maker(target.index)
     index = target.index if last is None else last.inputs[0]
     while (op := network.maker(index)) is not None:
-        if op.code == "DEQUANTIZE":
+        if op.code in ("CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "FULLY_CONNECTED"):
             raise UnsupportedModel(
-                "goes back to float between two layers, and C computes in int8 from the first to "
-                "the last: let the recipe's quantize step take every layer"
+                f"{op.code} computes in float in front of int8, and C computes in int8 from the "
+                "first layer to the last: let the recipe's quantize step take every layer"
             )
         if op.code not in {*_SIGNS, *_LIMITS, *_SHAPES, *_CLIPS, "CAST"}:
             raise op.unsupported("in front of the first int8", _ADVICE)

@@ -56,7 +56,8 @@ def require_int8(network: Network, op: Operator) -> None:
     Raises:
         UnsupportedModel: names the operator and says what to do.
     """
-    for index in (*op.inputs[:1], *op.outputs):
+    is_known = op.code in _LOWERINGS or op.code in _SAME_NUMBERS or op.code in _UNARY
+    for index in (*op.inputs[: int(is_known)], *op.outputs):
         tensor = network.tensors[index]
         if not tensor.is_int8:
             raise UnsupportedModel(
