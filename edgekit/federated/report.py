@@ -21,6 +21,7 @@ padding:.6rem .9rem}
 .facts b{display:block;font-size:1.45rem;font-variant-numeric:tabular-nums}
 .facts span{opacity:.7;font-size:.85rem}
 .note{background:var(--soft);border-left:4px solid #c2410c;padding:.6rem 1rem;margin:.8rem 0}
+.told{border-color:#0b66c3}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.9rem}
 td,th{padding:.25rem .55rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
@@ -154,7 +155,8 @@ def page(report: Report) -> str:
         f"<tr>{''.join(f'<td>{column.text(one)}</td>' for column in columns)}</tr>"
         for one in report.rounds
     )
-    notes = "".join(f'<p class="note">{escape(t)}</p>' for t in (report.ended, report.privacy) if t)
+    ended = f'<p class="note">{escape(report.ended)}</p>' if report.ended else ""
+    privacy = f'<p class="note told">{escape(report.privacy)}</p>' if report.privacy else ""
     refused = [f"round {o.number}: {n}: {w}" for o in report.rounds for n, w in o.refused.items()]
     shown = "".join(f"<li>{escape(text)}</li>" for text in refused[:50])
     more = f"<p>{len(refused) - 50:,} more are in report.json.</p>" if len(refused) > 50 else ""
@@ -163,7 +165,7 @@ def page(report: Report) -> str:
 <meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>
 <h1>{escape(report.title)}</h1>
 <p class="lead">{report.clients:,} boards share {report.parameters:,} parameters.</p>
-{_facts(report)}{notes}
+{_facts(report)}{ended}{privacy}
 {_curves(report)}
 <h2>Rounds</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>
 {f"<h2>Refused</h2><ul>{shown}</ul>{more}" if refused else ""}

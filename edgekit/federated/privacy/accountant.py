@@ -20,7 +20,12 @@ from edgekit.errors import InputError
 _MANY = 1000
 """From so many rounds on, what rounding adds to each is worth finer steps."""
 
-_ORDERS = (*(1 + n / 8 for n in range(1, 25)), *range(5, 65), 80, 96, 128, 192, 256, 512, 1024)
+_ORDERS = (
+    *(1 + n / 8 for n in range(1, 25)),
+    *(4 + n / 2 for n in range(1, 9)),
+    *range(9, 65),
+    *(80, 96, 128, 192, 256, 512, 1024),
+)
 """Of Renyi divergences; each gives a bound, and the least one counts."""
 
 
@@ -131,7 +136,7 @@ def _by_pld(rounds: int, delta: float, noise: float, share: float, *, about: flo
         together = noise / math.sqrt(rounds)
         return float(_library("dp_accounting").get_epsilon_gaussian(together, delta))
     step = 1e-4 if about < 0.5 else 1e-3 if about < 5 else 1e-2
-    one = _losses(noise, share, step if rounds <= _MANY else step / 10)
+    one = _losses(noise, share, step if rounds <= _MANY else 1e-4)
     return float(one.self_compose(rounds).get_epsilon_for_delta(delta))
 
 
