@@ -180,6 +180,7 @@ class Rounds:
         except InputError as error:
             self.decline(str(error))
             return
+        _log.info("federated %s: round %d: the model is there", self._job, current.id[1])
         current.model = said
         self.state = "waiting"
 

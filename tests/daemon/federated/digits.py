@@ -8,7 +8,15 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
-from edgekit.bundle import Bundle, InputSpec, Manifest, OutputSpec, WindowRule, write_bundle
+from edgekit.bundle import (
+    Bundle,
+    InputSpec,
+    Manifest,
+    OutputSpec,
+    Thresholds,
+    WindowRule,
+    write_bundle,
+)
 from edgekit.compress.golden import golden_file, golden_inputs
 from edgekit.federated import compile_federated_step
 from edgekit.graph.build import GraphBuilder
@@ -28,51 +36,69 @@ POLICY = (
 )
 
 
-def model(*, hidden: int = 32, seed: int = 0, classes: int = 10) -> ir.Model:
-    """A window of one row of 64 numbers to logits, or back to 64 numbers without classes."""
+def model(*, hidden: int, seed: int, classes: int, width: int, decoder: bool) -> ir.Model:
+    """A window of one row of numbers to logits, or back to the row."""
     rng = np.random.default_rng(seed)
     build = GraphBuilder("digits")
-    given = build.input("x", np.float32, (1, 1, 64))
+    given = build.input("x", np.float32, (1, 1, width))
     value = build.op("Flatten", given, axis=1)
-    outputs = classes or 64
-    for number, (n, m) in enumerate(pairwise((64, hidden, outputs))):
+    outputs = width if decoder else classes
+    for number, (n, m) in enumerate(pairwise((width, hidden, outputs))):
         drawn = rng.normal(0, (2 / n) ** 0.5, (n, m)).astype(np.float32)
         weights = build.constant(drawn, f"w{number}")
         bias = build.constant(np.zeros(m, np.float32), f"b{number}")
         value = build.op("Gemm", build.op("Relu", value) if number else value, weights, bias)
-    if classes:
-        return build.finish(logits=(value, np.float32, (1, classes)))
-    back = build.op("Reshape", value, np.array([-1, 1, 64]))
-    return build.finish(same=(back, np.float32, (1, 1, 64)))
+    if not decoder:
+        return build.finish(out=(value, np.float32, (1, classes)))
+    back = build.op("Unsqueeze", value, np.array([1]))
+    return build.finish(out=(back, np.float32, (1, 1, width)))
 
 
 def digits_bundle(
-    out: Path, *, version: str = "1.0.0", hidden: int = 32, seed: int = 0, classes: int = 10
+    out: Path,
+    *,
+    version: str = "1.0.0",
+    hidden: int = 32,
+    seed: int = 0,
+    classes: int = 10,
+    width: int = 64,
+    decoder: bool = False,
 ) -> Bundle:
-    """A bundle that says which digit a row shows, with the step that learns it."""
-    made = model(hidden=hidden, seed=seed, classes=classes)
-    loss = CrossEntropy() if classes else Reconstruction()
-    step = compile_federated_step(made, loss, rows=32, proximal=True)
-    step.save(out / "step")
+    """A bundle that says which digit a row shows, with the step that learns it.
+
+    Args:
+        out: a folder for it.
+        version: of the bundle.
+        hidden: how many features there are.
+        seed: of the parameters.
+        classes: how many digits there are.
+        width: how many numbers a row has.
+        decoder: gives the row back in place of a digit, and learns that without labels.
+    """
+    made = model(hidden=hidden, seed=seed, classes=classes, width=width, decoder=decoder)
+    loss = Reconstruction() if decoder else CrossEntropy()
+    compile_federated_step(made, loss, rows=32, proximal=True).save(out / "step")
     files = {f"train/{path.name}": path.read_bytes() for path in (out / "step").iterdir()}
-    rule = WindowRule(length=1, hop=1, columns=COLUMNS)
+    data = ir.to_proto(made).SerializeToString()
+    rule = WindowRule(length=1, hop=1, columns=COLUMNS[:width])
     manifest = Manifest(
         schema=1,
         name="digits",
         version=version,
-        task="classification",
-        input=InputSpec(name="x", dtype="float32", shape=(1, 1, 64), window=rule),
-        output=OutputSpec(name="logits", kind="logits"),
+        task="anomaly" if decoder else "classification",
+        input=InputSpec(name="x", dtype="float32", shape=(1, 1, width), window=rule),
+        output=OutputSpec(name="out", kind="reconstruction" if decoder else "logits"),
         models={"onnxruntime": "model.onnx"},
         files={},
-        labels="labels.txt",
+        labels=None if decoder else "labels.txt",
         golden="golden.npz",
+        thresholds=Thresholds(anomaly=1.0) if decoder else None,
     )
-    data = ir.to_proto(made).SerializeToString()
     engine = OnnxRuntimeEngine(data)
-    golden = golden_file(golden_inputs(manifest.input, ()), engine, [engine], "logits")
+    golden = golden_file(golden_inputs(manifest.input, ()), engine, [engine], "out")
     files |= {"model.onnx": data, "golden.npz": golden}
-    files["labels.txt"] = "".join(f"{label}\n" for label in LABELS).encode()
+    if not decoder:
+        files["labels.txt"] = "".join(f"{label}\n" for label in LABELS[:classes]).encode()
     return write_bundle(out / "bundle", manifest, files=files)
 
 
