@@ -57,7 +57,7 @@ class SecureRound:
         self.settings = encode_settings(settings)
         self._server = SecureServer(settings, invited=invited)
         self._answer_s, self._due_s = answer_s, due_s
-        self._phase_ends_s = min(due_s, now_s + answer_s)
+        self._phase_ends_s = now_s + self._short_s(now_s)
         self._asked: dict[str, Ask] = {}
 
     def add(self, board: str, phase: str, data: bytes) -> Sequence[Ask]:
@@ -96,9 +96,11 @@ class SecureRound:
             return ()
         answers = self._server.end_phase()
         phase = self._server.phase
-        rest_s = self._answer_s if phase == "mask" else 0.0
-        self._phase_ends_s = self._due_s - rest_s if phase == "mask" else now_s + self._answer_s
-        self._phase_ends_s = min(self._phase_ends_s, self._due_s)
+        short_s = self._short_s(now_s)
+        if phase == "unmask":
+            self._phase_ends_s = self._due_s
+        else:  # boards still train when they are asked to mask what comes of it
+            self._phase_ends_s = self._due_s - short_s if phase == "mask" else now_s + short_s
         self._asked = {board: Ask(board, phase, data) for board, data in answers.items()}
         return list(self._asked.values())
 
@@ -111,6 +113,9 @@ class SecureRound:
     def sum(self) -> SecureSum | None:
         """The sum, once all phases are over."""
         return None if self._server.phase else self._server.result()
+
+    def _short_s(self, now_s: float) -> float:
+        return min(self._answer_s, max(0.0, self._due_s - now_s) / 4)
 
     def _is_over(self, phase: str) -> bool:
         due = self._server.phase

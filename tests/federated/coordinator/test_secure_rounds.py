@@ -89,7 +89,7 @@ def test_a_bare_update_in_a_secure_round_is_refused_and_named(scene: Scene) -> N
         return chunked(message, invite.chunk_bytes)
 
     with scene.crowd({BOARDS[4]: Script(before=bare)}):
-        served = scene.serve(SECURE, count=1)
+        served = scene.serve(SECURE, count=1, minimum=9)
     (one,) = served.summary.last
     assert "takes sums alone" in one.refused[BOARDS[4]]
     assert one.updates >= 9
