@@ -106,7 +106,12 @@ class SecureDelivery:
         return [] if self._asked is None else self._masked(self._asked, update)
 
     def heard(self, said: Secure) -> Sequence[bytes]:
-        """See `Delivery`."""
+        """See `Delivery`; a message of a phase that is over is answered with the last answer."""
+        from edgekit.learning.federated.secure import PHASES
+
+        over = PHASES[: PHASES.index(self._board.phase)] if self._board.phase else ()
+        if said.phase in over:
+            return self.again()
         match said.phase:
             case "share":
                 return [self._said("share", self._board.share(said.data))]
