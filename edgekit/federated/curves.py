@@ -7,7 +7,7 @@ from html import escape
 
 _WIDTH, _HEIGHT = 720, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 16, 16, 52
-_ABREAST = 3
+_LETTER = 8
 _ENDLESS = 1e30
 _COLOURS = ("#0b66c3", "#c2410c", "#15803d", "#7c3aed", "#a16207", "#be185d", "#0f766e", "#475569")
 _TEXT = "font-family:system-ui,sans-serif;font-size:13px"
@@ -54,9 +54,9 @@ def chart(
     for number, line in enumerate(lines):
         parts.append(_drawn(line, across, up, _COLOURS[number % len(_COLOURS)]))
     named = [(n, line) for n, line in enumerate(lines) if line.name]
-    if len(named) > 1:
-        parts += _legend(named)
-    height = _HEIGHT + 22 * math.ceil(len(named) / _ABREAST) if len(named) > 1 else _HEIGHT
+    legend, more = _legend(named) if len(named) > 1 else ([], 0)
+    parts += legend
+    height = _HEIGHT + more
     label = escape(f"{y} against {x}", quote=True)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
@@ -166,17 +166,21 @@ def _drawn(line: Line, across: _Axis, up: _Axis, colour: str) -> str:
     return "".join(drawn)
 
 
-def _legend(named: Sequence[tuple[int, Line]]) -> list[str]:
-    parts = []
-    for place, (number, line) in enumerate(named):
-        x = _LEFT + (_WIDTH - _LEFT) / _ABREAST * (place % _ABREAST)
-        y, colour = _HEIGHT + 6 + 22 * (place // _ABREAST), _COLOURS[number % len(_COLOURS)]
+def _legend(named: Sequence[tuple[int, Line]]) -> tuple[list[str], int]:
+    """The legend's parts, and how high it is: names side by side while there is room."""
+    parts, x, row = [], _LEFT, 0
+    for number, line in named:
+        width = 34 + _LETTER * len(line.name)
+        if x > _LEFT and x + width > _WIDTH:
+            x, row = _LEFT, row + 1
+        y, colour = _HEIGHT + 6 + 22 * row, _COLOURS[number % len(_COLOURS)]
         dashes = ' stroke-dasharray="6 5"' if line.dashed else ""
         parts.append(
-            f'<path d="M{x:.0f} {y}h26" stroke="{colour}" stroke-width="2.5"{dashes}/>'
-            f'<text x="{x + 34:.0f}" y="{y + 4}" fill="currentColor">{escape(line.name)}</text>'
+            f'<path d="M{x} {y}h26" stroke="{colour}" stroke-width="2.5"{dashes}/>'
+            f'<text x="{x + 34}" y="{y + 4}" fill="currentColor">{escape(line.name)}</text>'
         )
-    return parts
+        x += width + 24
+    return parts, 22 * (row + 1)
 
 
 def _spreads(line: Line) -> list[tuple[tuple[float, float], float]]:

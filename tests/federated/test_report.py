@@ -1,6 +1,7 @@
 import json
 import re
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -73,6 +74,18 @@ def test_any_numbers_make_a_chart_that_can_be_read(
                 assert 0 <= x <= 720
                 assert -1 <= y <= 300
         assert text.count("<text") < 60
+
+
+def test_long_names_of_a_legend_do_not_lie_on_one_another() -> None:
+    lines = [Line("letters " * 5 + str(n), [(0, n), (1, n)]) for n in range(3)]
+    text = chart(lines, x="x", y="y")
+    places = re.findall(r'x="([0-9.]+)" y="([0-9.]+)" fill="currentColor">letters', text)
+    assert len(set(places)) == 3
+    by_row: dict[str, list[float]] = {}
+    for x, y in places:
+        by_row.setdefault(y, []).append(float(x))
+    for row in by_row.values():
+        assert all(right - left > 41 * 7 for left, right in pairwise(row))
 
 
 def test_a_terminal_gets_a_table_that_is_drawn_anew_and_keeps_to_its_height() -> None:

@@ -161,9 +161,11 @@ def main() -> None:
     for row in measured(Setting(**given)):
         rows.append(row)
         print(row.text(), flush=True)
-    print("\n| epsilon of a label | label skew | by randomised answers |\n| --- | --- | --- |")
-    for epsilon, true, told in skews(1000, (1.0, 2.0, 4.0, 8.0)):
-        print(f"| {epsilon:g} | {true:.3f} | {told:.3f} |")
+    print("\n| boards | epsilon of a label | label skew | by randomised answers |")
+    print("| --- | --- | --- | --- |")
+    for boards in (1000, 20):
+        for epsilon, true, told in skews(boards, (1.0, 2.0, 4.0, 8.0)):
+            print(f"| {boards} | {epsilon:g} | {true:.3f} | {told:.3f} |")
     if svg is not None:
         svg.write_text(figure(rows), encoding="utf-8")
 
