@@ -166,6 +166,17 @@ class Line:
             self._waiting.clear()
         return found
 
+    def take(self, topic: str, payload: bytes) -> None:
+        """Has a message wait to be gathered, unless too much of its sender waits already."""
+        sender = self._sender_of(topic)
+        with self._changed:
+            waiting = self._waiting.get(sender, 0) + len(payload) + _OVERHEAD_BYTES
+            if waiting > self._most_bytes:
+                self._dropped[sender] = self._dropped.get(sender, 0) + 1
+                return
+            self._waiting[sender] = waiting
+            self._heard.append(Heard(topic, payload))
+
     def floods(self) -> dict[str, int]:
         """How many messages of each sender were dropped since the last time."""
         with self._changed:
@@ -261,14 +272,5 @@ class Line:
                 if message.payload.isdigit():
                     self._marked = max(self._marked, int(message.payload[:9]))
             else:
-                self._take(message.topic, bytes(message.payload))
+                self.take(message.topic, bytes(message.payload))
             self._changed.notify_all()
-
-    def _take(self, topic: str, payload: bytes) -> None:
-        sender = self._sender_of(topic)
-        waiting = self._waiting.get(sender, 0) + len(payload) + _OVERHEAD_BYTES
-        if waiting > self._most_bytes:
-            self._dropped[sender] = self._dropped.get(sender, 0) + 1
-            return
-        self._waiting[sender] = waiting
-        self._heard.append(Heard(topic, payload))

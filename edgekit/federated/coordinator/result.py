@@ -43,7 +43,7 @@ def write_result(opened: OpenJob, parameters: Mapping[str, Array], table: Result
     whole = opened.trainer.parameters | dict(parameters)
     path = table.model or old.model_path("onnxruntime")
     try:
-        model = with_parameters(load_onnx(path), whole)
+        model = with_parameters(ir.from_proto(load_onnx(path)), whole)
     except InputError as error:
         raise InputError(
             f"{path}: holds none of the learned parameters; name the float model that the step was "
