@@ -132,8 +132,6 @@ class App:
             witnesses=[*records.witnesses, *learning],
             progress=self._loading,
         )
-        if self._federation is not None:
-            self._federation.open(settings.federated)
         mcus = Mcus(workshop.ports)
         self._metrics = MetricsReader(
             boot=self._boot,
@@ -158,6 +156,8 @@ class App:
         self._listeners = [self._running.hear, *records.listeners]
         self._plan_chores(settings, records)
         self._plan_code_trial(state)
+        if self._federation is not None:
+            self._federation.open(settings.federated)
         if self._deployments is not None:
             self._resources.enter_context(self._deployments)
             self._chores.add("hints", _HINTS_EVERY_S, self._deployments.look)

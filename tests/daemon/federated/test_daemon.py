@@ -1,6 +1,8 @@
 """A daemon that learns beside its pipelines, as a process of its own, with a real broker."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,13 +10,15 @@ import pytest
 from edgekit.array import Array
 from edgekit.federated.tasks import Task
 from edgekit.learning.federated import Guidance, LocalTrainer
-from edgekit.messaging.payloads import decode_infer
+from edgekit.learning.federated.identity import step_digest
+from edgekit.messaging.payloads import decode_infer, decode_metrics
 from edgekit.messaging.topics import Topics
 from tests.broker import listening
 from tests.daemon.federated.conftest import same
 from tests.daemon.federated.coordinator import coordinating
-from tests.daemon.federated.digits import append, digits_bundle, settings_of
-from tests.daemon.process import started
+from tests.daemon.federated.digits import POLICY, append, digits_bundle, fill, settings_of
+from tests.daemon.process import run, started, until
+from tests.samples import window_bundle
 from tools.private_broker import PrivateBroker
 
 pytestmark = pytest.mark.broker
@@ -74,3 +78,104 @@ def test_it_learns_from_samples_that_commands_label_while_it_answers(
         while "/infer/" not in (message := listener.next()).topic:
             pass
         assert decode_infer(message.payload).seq == len(x)
+
+
+def test_rules_label_samples_and_a_reload_follows_settings_and_bundles(
+    tmp_path: Path, broker: PrivateBroker, bundle: Path, task: Task
+) -> None:
+    x, _ = _rows(task, 30)
+    rule = '[rules.seen]\nwhen = "reader.p >= 0"\nrepeat = true\ncooldown_s = 0.1\n'
+    rule += 'sinks = [{ kind = "mqtt" }]\n'
+    labels = '[federated.digits.samples]\nrules = { seen = "three" }\n'
+    config = settings_of(tmp_path, bundle, broker, more=labels + rule)
+    few = POLICY.replace("min_samples = 8", "min_samples = 1")
+    with coordinating(broker) as coordinator, started(config) as daemon:
+        before = coordinator.next_ready(willing=False)
+        append(tmp_path / "rows.csv", x[:1])
+        daemon.says("federated digits: does not take part")
+        config.write_text(config.read_text().replace(POLICY, few))
+        database = tmp_path / "state/federated/digits/samples.db"
+        until(lambda: _count(database) == 1, "a sample")
+        daemon.reload()
+        told = coordinator.next_ready(willing=True)
+        assert (told.samples, told.step) == (1, before.step)
+        wider = digits_bundle(tmp_path / "wider", hidden=48, version="1.1.0").path
+        config.write_text(config.read_text().replace(str(bundle), str(wider)))
+        daemon.reload()
+        told = coordinator.next_ready(willing=True)
+        while told.step == before.step:
+            told = coordinator.next_ready(willing=True)
+        assert told.step == step_digest(wider / "train")
+        assert told.samples == 1
+        decoder = digits_bundle(tmp_path / "same", decoder=True).path
+        config.write_text(config.read_text().replace(str(wider), str(decoder)))
+        config.write_text(config.read_text().replace("reader.p >= 0", "reader.score >= 0"))
+        daemon.reload()
+        daemon.says("beginning anew without those samples")
+        assert coordinator.next_ready(willing=False).samples == 0
+        append(tmp_path / "rows.csv", x[1:4])
+        until(lambda: _count(database) == 3, "samples without labels")
+        config.write_text(config.read_text().partition("[federated")[0] + rule_of_scores(rule))
+        daemon.reload()
+        daemon.says("reloaded")
+        append(tmp_path / "rows.csv", x[4:6])
+        assert daemon.end() == 0
+        assert _count(database) == 3
+
+
+def rule_of_scores(rule: str) -> str:
+    return rule.replace("reader.p >= 0", "reader.score >= 0")
+
+
+def _count(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as opened:
+        return int(opened.execute("select count(*) from sample").fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ("train", "step.onnx"),
+        ("limit", "one sample is 264 bytes"),
+        ("state", "federated: needs a state directory"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_told_at_the_start(
+    tmp_path: Path, broker: PrivateBroker, bundle: Path, damage: str, why: str
+) -> None:
+    limit = "[federated.digits.samples]\nmax_mb = 0.0001\n" if damage == "limit" else ""
+    given = bundle
+    if damage == "train":
+        given = window_bundle(tmp_path / "mean").path
+    config = settings_of(tmp_path, given, broker, more=limit)
+    if damage == "state":
+        config.write_text(config.read_text().replace('state = "state"\n', ""))
+    done = run(config)
+    assert done.returncode in (2, 4)
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_metrics_tell_where_each_job_stands(
+    tmp_path: Path, broker: PrivateBroker, bundle: Path, task: Task
+) -> None:
+    fill(tmp_path / "state", bundle, task.clients.samples(0))
+    config = settings_of(tmp_path, bundle, broker)
+    config.write_text("metrics_interval_s = 0.2\n" + config.read_text())
+    first = LocalTrainer(bundle / "train").parameters
+    with (
+        coordinating(broker) as coordinator,
+        listening(broker, "edgekit/v1/test/board/metrics") as listener,
+        started(config),
+    ):
+        coordinator.next_ready(willing=True)
+        invite = coordinator.invite("board", coordinator.publish_model(first))
+        coordinator.next_update(first)
+        coordinator.receipt("board", invite, "counted")
+        while True:
+            federated = decode_metrics(listener.next().payload).federated
+            assert federated is not None
+            if federated["digits"].rounds == 1:
+                break
+    job = federated["digits"]
+    assert (job.state, job.last, job.samples) == ("idle", "counted", len(task.clients.parts[0]))
