@@ -42,19 +42,26 @@ def test_every_board_has_its_degree_and_neighbours_are_mutual(count: int, degree
         assert all(board in graph[other] for other in near)
 
 
-def test_the_stated_bounds_hold_in_simulation() -> None:
-    """With failure at 2^-4 in place of 2^-20, failures can be counted."""
-    boards, risks, times = 150, Risks(secrecy_bits=4, failure_bits=4), 300
+def test_the_threshold_rises_where_more_boards_may_tell_what_they_know() -> None:
+    degree, threshold = neighbourhood_of(500, Risks(dropout=0.05, corrupt=0.2))
+    assert threshold > degree // 2 + 1
+
+
+@pytest.mark.parametrize(("dropout", "corrupt"), [(0.2, 0.1), (0.02, 0.3)])
+def test_the_stated_bounds_hold_in_simulation(dropout: float, corrupt: float) -> None:
+    """With failure at 2^-4 in place of 2^-40 and 2^-20, failures can be counted."""
+    boards, times = 150, 200
+    risks = Risks(dropout=dropout, corrupt=corrupt, secrecy_bits=4, failure_bits=4)
     degree, threshold = neighbourhood_of(boards, risks)
     names = [f"board-{number}" for number in range(boards)]
     rng = random.Random(0)
     open_secrets = apart = too_few = 0
     for _ in range(times):
         graph = neighbours_of(names, degree, rng)
-        corrupt = set(rng.sample(names, boards // 10))
-        gone = set(rng.sample(names, boards // 5))
-        honest = set(names) - corrupt - gone
-        open_secrets += any(len(near & corrupt) >= threshold for near in graph.values())
+        spies = set(rng.sample(names, round(corrupt * boards)))
+        gone = set(rng.sample(names, round(dropout * boards)))
+        honest = set(names) - spies - gone
+        open_secrets += any(len(near & spies) >= threshold for near in graph.values())
         too_few += any(len(near - gone) < threshold for near in graph.values())
         apart += _reached(graph, honest) != honest
     most = times * 2**-4

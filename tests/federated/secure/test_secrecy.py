@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import chisquare
 
 from edgekit.errors import InputError
+from edgekit.learning.federated.secure import MessageRefused, SecureBoard
 from edgekit.learning.federated.secure.fixed_point import as_words, quantised
 from edgekit.learning.federated.secure.masks import own_mask, pair_mask
 from edgekit.learning.federated.secure.primitives import KeyPair
@@ -26,6 +27,8 @@ def played() -> Round:
     for phase in ("advertise", "share", "mask", "unmask"):
         run.play((phase,), SILENT)
         run.states[phase] = dict(run.saved)
+        if phase == "share":
+            run.late = run.asked["board-2"]
     return run
 
 
@@ -82,6 +85,28 @@ def test_with_all_that_it_recovered_the_coordinator_still_sees_no_single_vector(
                 gone, KeyPair(private), name, KeyPair(public).public, played.settings
             )
         assert looks_random(left)
+
+
+def test_a_vector_that_comes_late_from_one_whose_mask_key_is_open_still_says_nothing(
+    played: Round,
+) -> None:
+    """Its own mask is left: why there are two kinds."""
+    late, settings = SecureBoard.resumed(played.states["share"]["board-2"]), played.settings
+    words = np.frombuffer(
+        cbor2.loads(late.mask(played.late, *played.parts["board-2"]))["words"], "<u4"
+    )
+    left = words.copy()
+    pair = KeyPair(secrets_of(played, "board-2").mask_key)
+    others = played.parts.keys() - {"board-1", "board-2"}
+    for name in others:
+        public = KeyPair(secrets_of(played, name).mask_key).public
+        left -= pair_mask("board-2", pair, name, public, settings)
+    assert looks_random(left)
+    plain = as_words(quantised(*played.parts["board-2"], settings), settings)
+    seed = secrets_of(played, "board-2").seed
+    assert np.array_equal(left - own_mask(seed, settings), plain)
+    with pytest.raises(MessageRefused, match="of the phase 'mask', all is done"):
+        played.server.add("mask", "board-2", late.answer)
 
 
 def test_of_no_board_the_coordinator_was_told_shares_of_both_secrets(played: Round) -> None:

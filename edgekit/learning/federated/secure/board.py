@@ -27,7 +27,12 @@ from edgekit.learning.federated.secure.primitives import (
     sealed,
 )
 from edgekit.learning.federated.secure.refusal import MessageRefused
-from edgekit.learning.federated.secure.settings import PHASES, SecureSettings, check_settings
+from edgekit.learning.federated.secure.settings import (
+    PHASES,
+    SecureSettings,
+    check_settings,
+    salt_of,
+)
 from edgekit.learning.federated.secure.shamir import SHARE_BYTES, split
 from edgekit.learning.federated.secure.state import BoardState, decode_state, encode_state
 
@@ -291,8 +296,8 @@ class SecureBoard:
         if (secret := self._agreed.get(other)) is None:
             with _blaming(other):
                 secret = self._agreed[other] = self._seal.agreed(keys[:KEY_BYTES])
-        session, names = self._state.settings.session, (sender.encode(), reader.encode())
-        return derived(secret, "box", session, *names), b"\0".join((session, *names))
+        salt, names = salt_of(self._state.settings), (sender.encode(), reader.encode())
+        return derived(secret, "box", salt, *names), b"\0".join((salt, *names))
 
     def _opened(self, name: str, box: bytes) -> bytes:
         """Both shares; nothing where the neighbour, or who carried it, made a box that fails."""

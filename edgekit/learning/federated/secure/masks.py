@@ -5,12 +5,12 @@ import numpy as np
 from edgekit.array import Array
 from edgekit.learning.federated.secure.fixed_point import words
 from edgekit.learning.federated.secure.primitives import KeyPair, derived, stream
-from edgekit.learning.federated.secure.settings import SecureSettings
+from edgekit.learning.federated.secure.settings import SecureSettings, salt_of
 
 
 def own_mask(seed: bytes, settings: SecureSettings) -> Array:
     """What a board adds by its seed, words `[size + 1]`."""
-    return _words(derived(seed, "own mask", settings.session), settings)
+    return _words(derived(seed, "own mask", salt_of(settings)), settings)
 
 
 def pair_mask(me: str, keys: KeyPair, other: str, public: bytes, settings: SecureSettings) -> Array:
@@ -28,7 +28,7 @@ def pair_mask(me: str, keys: KeyPair, other: str, public: bytes, settings: Secur
     """
     first, second = sorted((me, other))
     key = derived(
-        keys.agreed(public), "pair mask", settings.session, first.encode(), second.encode()
+        keys.agreed(public), "pair mask", salt_of(settings), first.encode(), second.encode()
     )
     mask = _words(key, settings)
     return mask if me == first else np.negative(mask)
@@ -36,7 +36,7 @@ def pair_mask(me: str, keys: KeyPair, other: str, public: bytes, settings: Secur
 
 def proof_of(seed: bytes, settings: SecureSettings) -> bytes:
     """What tells a right seed from a wrong one, and nothing of its mask."""
-    return derived(seed, "proof", settings.session)
+    return derived(seed, "proof", salt_of(settings))
 
 
 def _words(key: bytes, settings: SecureSettings) -> Array:

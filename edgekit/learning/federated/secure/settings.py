@@ -1,5 +1,7 @@
 """What all sides of one secure sum agree on before it begins."""
 
+import hashlib
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import msgspec
@@ -91,6 +93,12 @@ def check_settings(settings: SecureSettings) -> None:
 def encode_settings(settings: SecureSettings) -> bytes:
     """The settings as CBOR."""
     return dumped(msgspec.to_builtins(settings, builtin_types=(bytes,)))
+
+
+@lru_cache(maxsize=8)
+def salt_of(settings: SecureSettings) -> bytes:
+    """What keys are made with: boards that were given other settings share no masks."""
+    return hashlib.sha256(encode_settings(settings)).digest()
 
 
 def decode_settings(message: bytes) -> SecureSettings:
