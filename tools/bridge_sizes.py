@@ -1,0 +1,134 @@
+"""`python -m tools.bridge_sizes`: flash and RAM that the firmware bridge's C library takes on microcontrollers."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LIBRARY = Path(__file__).parent.parent / "firmware_bridge" / "c"
+WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Wshadow", "-Werror")
+_FLAGS = ("-Os", "-ffunction-sections", "-fdata-sections", "-Iinclude")
+_ARM_LINK = ("-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--entry=main")
+# Registers stand for the line and the clock; where they lie is of no matter here.
+_LINK = ("-Wl,--gc-sections", "-Wl,--defsym=line_register=0x100,--defsym=clock_register=0x104")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A core that firmware is compiled for."""
+
+    name: str
+    compiler: str
+    flags: tuple[str, ...]
+    link: tuple[str, ...] = ()
+
+
+TARGETS = (
+    Target("Cortex-M0", "arm-none-eabi-gcc", ("-mcpu=cortex-m0", "-mthumb"), _ARM_LINK),
+    Target("Cortex-M4", "arm-none-eabi-gcc", ("-mcpu=cortex-m4", "-mthumb"), _ARM_LINK),
+    Target("AVR (ATmega2560)", "avr-gcc", ("-mmcu=atmega2560",)),
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes that a library takes in one application.
+
+    Attributes:
+        flash: code and constants of the library's own.
+        link: one `ek_link`.
+        buffers: the three that the application lends: frames of 508 bytes both ways, 64 to hold.
+    """
+
+    flash: int
+    link: int
+    buffers: int
+
+
+def sizes(target: Target, *, requests: bool, lto: bool = False) -> Sizes:
+    """Builds the least application for a target, and weighs the library in it.
+
+    Args:
+        target: what to build for; its compiler has to be there.
+        requests: whether the application takes CONFIG and COMMAND.
+        lto: whether the linker optimises across files; then the application's own functions,
+            which can no longer be told apart, count as well.
+
+    Raises:
+        subprocess.CalledProcessError: it does not build without a warning.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgekit-sizes-") as name:
+        folder = Path(name)
+        flags = (*target.flags, *_FLAGS, *WARNINGS, *(["-flto"] if lto else []))
+        sources = [*sorted((LIBRARY / "src").glob("*.c")), LIBRARY / "tests" / "size_main.c"]
+        objects = []
+        for source in sources:
+            objects.append(folder / f"{source.stem}.o")
+            option = ["-DWITH_REQUESTS"] if requests else []
+            _run([target.compiler, *flags, *option, "-c", str(source), "-o", str(objects[-1])])
+        _run(
+            [target.compiler, *flags, *map(str, objects), *target.link, *_LINK,
+             f"-Wl,-Map={folder / 'map'}", "-o", str(folder / "elf")]
+        )  # fmt: skip
+        kept = _sections((folder / "map").read_text())
+    flash = sum(
+        size for (section, file), size in kept.items()
+        if re.match(r"\.(text|rodata|progmem|data)", section)
+        and (re.match(r"ek_\w+\.o", file) or "ltrans" in file)
+    )  # fmt: skip
+    ram = {section: size for (section, _), size in kept.items() if section.startswith(".bss.")}
+    buffers = sum(ram[f".bss.{one}"] for one in ("receive", "transmit", "hold"))
+    return Sizes(flash=flash, link=ram[".bss.host"], buffers=buffers)
+
+
+def table(targets: Sequence[Target] = TARGETS) -> str:
+    """The figures as a table in Markdown, of the targets whose compilers are here."""
+    lines = [
+        "| | samples and predictions | with CONFIG and COMMAND | the same, `-flto` "
+        "| an `ek_link` | it and its buffers |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for target in targets:
+        if shutil.which(target.compiler) is None:
+            continue
+        least, whole = sizes(target, requests=False), sizes(target, requests=True)
+        joined = (sizes(target, requests=one, lto=True).flash for one in (False, True))
+        lines.append(
+            f"| {target.name} | {least.flash:,} | {whole.flash:,} "
+            f"| {' / '.join(f'{one:,}' for one in joined)} "
+            f"| {whole.link} | {whole.link + whole.buffers:,} |"
+        )
+    return "\n".join(lines)
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, cwd=LIBRARY, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stderr, file=sys.stderr)
+        done.check_returncode()
+
+
+def _sections(linker_map: str) -> Counter[tuple[str, str]]:
+    """Bytes by section and file of what the linker kept."""
+    kept: Counter[tuple[str, str]] = Counter()
+    placed = linker_map.split("Linker script and memory map")[1]
+    for found in re.finditer(
+        r"^ (\.[\w.$]+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)\s+(\S+)$", placed, re.MULTILINE
+    ):
+        kept[found[1], Path(found[3]).name] += int(found[2], 16)
+    return kept
+
+
+def main() -> int:
+    """Prints the table."""
+    print(table())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
