@@ -1,4 +1,4 @@
-"""`python -m tools.bridge_sizes`: flash and RAM that the firmware bridge's C library takes on microcontrollers."""
+"""`python -m tools.bridge_sizes`: flash and RAM that the bridge's C library takes."""
 
 import re
 import shutil
@@ -35,23 +35,8 @@ TARGETS = (
 )
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Bytes that a library takes in one application.
-
-    Attributes:
-        flash: code and constants of the library's own.
-        link: one `ek_link`.
-        buffers: the three that the application lends: frames of 508 bytes both ways, 64 to hold.
-    """
-
-    flash: int
-    link: int
-    buffers: int
-
-
-def sizes(target: Target, *, requests: bool, lto: bool = False) -> Sizes:
-    """Builds the least application for a target, and weighs the library in it.
+def flash_bytes(target: Target, *, requests: bool, lto: bool = False) -> int:
+    """Code and constants of the library in the least application for a target.
 
     Args:
         target: what to build for; its compiler has to be there.
@@ -62,6 +47,46 @@ def sizes(target: Target, *, requests: bool, lto: bool = False) -> Sizes:
     Raises:
         subprocess.CalledProcessError: it does not build without a warning.
     """
+    kept = _built(target, requests=requests, lto=lto)
+    return sum(
+        size for (section, file), size in kept.items()
+        if re.match(r"\.(text|rodata|progmem|data)", section)
+        and (re.match(r"ek_\w+\.o", file) or "ltrans" in file)
+    )  # fmt: skip
+
+
+def ram_bytes(target: Target) -> tuple[int, int]:
+    """Bytes of an `ek_link`, and of that with what it is lent: two frames of 508, 64 to hold.
+
+    Raises:
+        subprocess.CalledProcessError: it does not build without a warning.
+    """
+    kept = _built(target, requests=True, lto=False)
+    sizes = {section: size for (section, _), size in kept.items()}
+    link = sizes[".bss.host"]
+    return link, link + sum(sizes[f".bss.{one}"] for one in ("receive", "transmit", "hold"))
+
+
+def table(targets: Sequence[Target] = TARGETS) -> str:
+    """The figures as a table in Markdown, of the targets whose compilers are here."""
+    lines = [
+        "| | samples, predictions | with CONFIG, COMMAND | both with `-flto` "
+        "| an `ek_link` | with its buffers |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for target in targets:
+        if shutil.which(target.compiler) is None:
+            continue
+        few, all_ = (flash_bytes(target, requests=one) for one in (False, True))
+        few_lto, all_lto = (flash_bytes(target, requests=one, lto=True) for one in (False, True))
+        link, ram = ram_bytes(target)
+        lines.append(
+            f"| {target.name} | {few:,} | {all_:,} | {few_lto:,}, {all_lto:,} | {link} | {ram:,} |"
+        )
+    return "\n".join(lines)
+
+
+def _built(target: Target, *, requests: bool, lto: bool) -> Counter[tuple[str, str]]:
     with tempfile.TemporaryDirectory(prefix="edgekit-sizes-") as name:
         folder = Path(name)
         flags = (*target.flags, *_FLAGS, *WARNINGS, *(["-flto"] if lto else []))
@@ -75,35 +100,7 @@ def sizes(target: Target, *, requests: bool, lto: bool = False) -> Sizes:
             [target.compiler, *flags, *map(str, objects), *target.link, *_LINK,
              f"-Wl,-Map={folder / 'map'}", "-o", str(folder / "elf")]
         )  # fmt: skip
-        kept = _sections((folder / "map").read_text())
-    flash = sum(
-        size for (section, file), size in kept.items()
-        if re.match(r"\.(text|rodata|progmem|data)", section)
-        and (re.match(r"ek_\w+\.o", file) or "ltrans" in file)
-    )  # fmt: skip
-    ram = {section: size for (section, _), size in kept.items() if section.startswith(".bss.")}
-    buffers = sum(ram[f".bss.{one}"] for one in ("receive", "transmit", "hold"))
-    return Sizes(flash=flash, link=ram[".bss.host"], buffers=buffers)
-
-
-def table(targets: Sequence[Target] = TARGETS) -> str:
-    """The figures as a table in Markdown, of the targets whose compilers are here."""
-    lines = [
-        "| | samples and predictions | with CONFIG and COMMAND | the same, `-flto` "
-        "| an `ek_link` | it and its buffers |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for target in targets:
-        if shutil.which(target.compiler) is None:
-            continue
-        least, whole = sizes(target, requests=False), sizes(target, requests=True)
-        joined = (sizes(target, requests=one, lto=True).flash for one in (False, True))
-        lines.append(
-            f"| {target.name} | {least.flash:,} | {whole.flash:,} "
-            f"| {' / '.join(f'{one:,}' for one in joined)} "
-            f"| {whole.link} | {whole.link + whole.buffers:,} |"
-        )
-    return "\n".join(lines)
+        return _sections((folder / "map").read_text())
 
 
 def _run(command: Sequence[str]) -> None:
