@@ -24,6 +24,9 @@ _MOST_BEHIND_NS = 1_000_000_000
 _SCORE_EVERY_NS = 1_000_000_000
 _THRESHOLD = 1.0
 _FLOOD_FRAMES = 200
+_ANSWER_NS = 200_000_000
+"""How long trouble waits until its command has been answered."""
+_NEVER = 2**63
 
 
 def vibration(seconds: Array, is_wrong: bool) -> Array:
@@ -111,7 +114,8 @@ class Simulator:
         self._noise = noise or Noise()
         self._rng = random.Random(seed)
         self._boot_ns: int | None = None
-        self._wrong_until_ns = self._flood_until_ns = self._silent_until_ns = 0
+        self._wrong_until_ns = self._flood_until_ns = 0
+        self._silent_ns = (0, 0)
         self.sent_samples = 0
         self.unplug_s = 0.0
         self._boot(None)
@@ -120,7 +124,8 @@ class Simulator:
         self._boot_ns = now_ns
         self._next_ns = [0] * len(self._all)  # of the device's clock: the next instant's
         self._score_ns = 0
-        self._must_introduce = self._must_reboot = False
+        self._must_introduce = False
+        self._reboot_ns = _NEVER
         self.link = Link(
             "device",
             nonce=self._rng.randrange(1, 2**32),
@@ -134,14 +139,15 @@ class Simulator:
 
     def step(self, data: bytes, now_ns: int) -> bytes:
         """Takes bytes from the line, does what is due, and gives bytes for the line."""
-        if self._boot_ns is None or self._must_reboot:
+        if self._boot_ns is None or now_ns >= self._reboot_ns:
             self._boot(now_ns)
         for happening in (*self.link.feed(data, now_ns), *self.link.tick(now_ns)):
             self._follow(happening, now_ns)
         if self._must_introduce:
             self._must_introduce = False
             self.link.introduce(now_ns)
-        if self.link.is_open and now_ns >= self._silent_until_ns:
+        is_silent = self._silent_ns[0] <= now_ns < self._silent_ns[1]
+        if self.link.is_open and not is_silent:
             for number in range(len(self._all)):
                 self._measure(number, now_ns)
             self._score(now_ns)
@@ -149,7 +155,7 @@ class Simulator:
                 for _ in range(_FLOOD_FRAMES):
                     self.link.send(p.Log(0, self._low_us(now_ns), "flood " * 40))
         sent = self.link.take()
-        return b"" if now_ns < self._silent_until_ns else self._noise.damage(sent)
+        return b"" if is_silent else self._noise.damage(sent)
 
     def due_in_s(self, now_ns: int) -> float:
         """Seconds until `step` has to be called, whatever comes."""
@@ -168,7 +174,7 @@ class Simulator:
         if name == "ping":
             return 0, argument
         if name == "reboot":
-            self._must_reboot = True
+            self._reboot_ns = now_ns + _ANSWER_NS
             return 0, p.NOTHING
         if not isinstance(argument, int | float) or not 0 <= argument <= 3600:
             return 2, "needs a number from 0 to 3600"
@@ -179,7 +185,7 @@ class Simulator:
             case "flood":
                 self._flood_until_ns = until_ns
             case "silence":
-                self._silent_until_ns = until_ns
+                self._silent_ns = (now_ns + _ANSWER_NS, until_ns + _ANSWER_NS)
             case "corrupt":
                 self._noise = Noise.of_all_kinds(min(1.0, argument), self._rng)
             case "unplug":
