@@ -30,6 +30,11 @@ from edgekit.learning.federated.secure import PHASES, SecureSettings
 from edgekit.learning.federated.secure.messages import decode
 from edgekit.train.losses import CrossEntropy
 
+HEAD = (
+    "| round | upload / plain | download beside the model / plain upload | a board's time / its "
+    "training | the coordinator's / one board's training | all times / plain | with training |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |"
+)
 SIZE, CLIP, SAMPLES = 2410, 1.0, 1000
 Parts = dict[str, tuple[Array, int]]
 
@@ -53,21 +58,25 @@ class Cost:
     error: float
 
 
-def training_s(repeats: int) -> float:
-    """How long a board's two epochs take: the mean of ten boards, the median of repeats."""
-    task = digits_task(10, "dirichlet:0.5", 0)
-    with TemporaryDirectory() as folder:
-        compile_federated_step(task.model, CrossEntropy(), rows=32).save(Path(folder))
-        trainer = LocalTrainer(Path(folder))
-        begin = trainer.parameters
-        spent = []
-        for _ in range(repeats):
-            started = time.process_time()
-            for client in range(10):
-                samples = task.clients.samples(client)
-                trainer.train(f"{client}", begin, samples, Guidance(epochs=2), seed=client)
-            spent.append((time.process_time() - started) / 10)
-    return float(np.median(spent))
+class Training:
+    """Two epochs of ten boards of the digits' task.
+
+    Args:
+        folder: to compile the step in.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._task = digits_task(10, "dirichlet:0.5", 0)
+        compile_federated_step(self._task.model, CrossEntropy(), rows=32).save(folder)
+        self._trainer = LocalTrainer(folder)
+
+    def board_s(self) -> float:
+        """How long one board trains, the mean."""
+        begin, started = self._trainer.parameters, time.process_time()
+        for client in range(10):
+            samples = self._task.clients.samples(client)
+            self._trainer.train(f"{client}", begin, samples, Guidance(epochs=2), seed=client)
+        return (time.process_time() - started) / 10
 
 
 def parts_of(clients: int, rng: np.random.Generator) -> Parts:
@@ -146,20 +155,39 @@ def _spread(values: Sequence[float], form: str) -> str:
     return f"{middle:{form}} ({low:{form}}-{high:{form}})"
 
 
-def _row(title: str, clients: int, costs: list[tuple[Cost, Cost]], train_s: float) -> str:
-    def rounds(cost: Cost) -> float:
-        return cost.board_s * clients + cost.coordinator_s
+@dataclass(frozen=True)
+class Turn:
+    """A round, the plain one beside it, and the training of a board beside both.
 
+    Attributes:
+        boards: how many.
+    """
+
+    boards: int
+    cost: Cost
+    plain: Cost
+    train_s: float
+
+    def times_plain(self, *, trained: bool) -> float:
+        """All times of the round over all of the plain one, with or without training."""
+        training = self.boards * self.train_s if trained else 0.0
+        mine, other = (
+            cost.board_s * self.boards + cost.coordinator_s + training
+            for cost in (self.cost, self.plain)
+        )
+        return mine / other
+
+
+def _row(title: str, turns: Sequence[Turn]) -> str:
     cells = [
         title,
-        _spread([c.up / p.up for c, p in costs], ".2f"),
-        _spread([c.down / p.up for c, p in costs], ".2f"),
-        _spread([rounds(c) / rounds(p) for c, p in costs], ",.0f"),
-        _spread([c.board_s / train_s for c, _ in costs], ".2f"),
-        _spread([c.coordinator_s / (clients * train_s) for c, _ in costs], ".3f"),
-        _spread([(rounds(c) / clients + train_s) / (rounds(p) / clients + train_s)
-                 for c, p in costs], ".2f"),
-    ]  # fmt: skip
+        _spread([turn.cost.up / turn.plain.up for turn in turns], ".2f"),
+        _spread([turn.cost.down / turn.plain.up for turn in turns], ".2f"),
+        _spread([turn.cost.board_s / turn.train_s for turn in turns], ".1f"),
+        _spread([turn.cost.coordinator_s / turn.train_s for turn in turns], ",.0f"),
+        _spread([turn.times_plain(trained=False) for turn in turns], ",.0f"),
+        _spread([turn.times_plain(trained=True) for turn in turns], ".1f"),
+    ]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -170,41 +198,37 @@ def _row(title: str, clients: int, costs: list[tuple[Cost, Cost]], train_s: floa
 @click.option("--he-up-to", default=100, show_default=True, help="Cohorts for CKKS; 0 for none.")
 def main(clients: str, repeats: int, dropout: float, he_up_to: int) -> None:
     """Measure secure sums and print a table."""
-    train_s = training_s(repeats)
-    rng = np.random.default_rng(0)
-    dice = random.Random(0)
+    rng, dice = np.random.default_rng(0), random.Random(0)
     secure(parts_of(5, rng), 0, dice)  # imports
-    click.echo(
-        "| round | upload / plain | download beside the model / upload of plain | time / plain | "
-        "board / its training | coordinator / all training | round with training / plain |\n"
-        + "| --- " * 7 + "|"
-    )  # fmt: skip
-    errors = []
-    for count in (int(text) for text in clients.split(",")):
-        pairs: list[tuple[Cost, Cost]] = []
-        ciphers: list[tuple[Cost, Cost]] = []
-        for _ in range(repeats):
-            parts = parts_of(count, rng)
-            beside = plain(parts)
-            pairs.append((secure(parts, dropout, dice), beside))
-            if count <= he_up_to:
-                ciphers.append((homomorphic(parts), beside))
-        chosen = _settings(count)
-        shape = f"{count} boards, {chosen.degree} neighbours, threshold {chosen.threshold}"
-        click.echo(_row(f"secure sum, {shape}", count, pairs, train_s))
-        if ciphers:
-            click.echo(_row(f"CKKS, {count} boards", count, ciphers, train_s))
-            ratio = [
-                (c.board_s * count + c.coordinator_s) / (s.board_s * count + s.coordinator_s)
-                for (c, _), (s, _) in zip(ciphers, pairs, strict=True)
-            ]
-            errors.append(f"CKKS / secure sum, {count} boards, time: {_spread(ratio, '.2f')}")
-        errors.append(
-            f"{count} boards: the mean is off by {max(c.error for c, _ in pairs):.1e} at most, "
-            f"plain float32 by {max(p.error for _, p in pairs):.1e}; numbers are up to "
-            f"{CLIP / SIZE**0.5 * 4:.2f}"
-        )
-    click.echo("\n" + "\n".join(errors))
+    click.echo(HEAD)
+    notes = []
+    with TemporaryDirectory() as folder:
+        training = Training(Path(folder))
+        for count in (int(text) for text in clients.split(",")):
+            sums: list[Turn] = []
+            ciphers: list[Turn] = []
+            for _ in range(repeats):
+                parts = parts_of(count, rng)
+                beside, train_s = plain(parts), training.board_s()
+                sums.append(Turn(count, secure(parts, dropout, dice), beside, train_s))
+                if count <= he_up_to:
+                    ciphers.append(Turn(count, homomorphic(parts), beside, train_s))
+            chosen = _settings(count)
+            shape = f"{count} boards, {chosen.degree} neighbours, threshold {chosen.threshold}"
+            click.echo(_row(f"secure sum, {shape}", sums))
+            if ciphers:
+                click.echo(_row(f"CKKS, {count} boards", ciphers))
+                ratios = [
+                    cipher.times_plain(trained=False) / turn.times_plain(trained=False)
+                    for cipher, turn in zip(ciphers, sums, strict=True)
+                ]
+                notes.append(f"CKKS / secure sum, {count} boards, time: {_spread(ratios, '.2f')}")
+            notes.append(
+                f"{count} boards: the mean is off by {max(t.cost.error for t in sums):.1e} at "
+                f"most, plain float32 by {max(t.plain.error for t in sums):.1e}; numbers are up "
+                f"to {4 * CLIP / SIZE**0.5:.2f}"
+            )
+    click.echo("\n" + "\n".join(notes))
 
 
 if __name__ == "__main__":
