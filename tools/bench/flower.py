@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any, cast
 
 import click
 
@@ -129,13 +130,13 @@ def flowers_curve(prepared: Prepared) -> list[float]:
         return MetricRecord({"accuracy": float((outputs.argmax(axis=1) == test[-1]).mean())})
 
     found = FlowersFedAvg(fraction_evaluate=0.0).start(
-        DirectGrid(prepared.boards),
+        cast(Any, DirectGrid(prepared.boards)),
         array_record(trainer.parameters),
         num_rounds=max(SHOWN),
         train_config=ConfigRecord({"epochs": 2, "rate": 0.1}),
         evaluate_fn=judged,
     )
-    return [float(found.evaluate_metrics_serverapp[n]["accuracy"]) for n in SHOWN]
+    return [cast(float, found.evaluate_metrics_serverapp[n]["accuracy"]) for n in SHOWN]
 
 
 def our_curve(prepared: Prepared, *, over_flower: bool = False) -> list[float]:
@@ -160,7 +161,7 @@ def _curve_by_messages(trainer: LocalTrainer, prepared: Prepared) -> list[float]
         return seen[-1], loss
 
     plan = FlowerPlan(rounds=max(SHOWN), epochs=2, boards=len(prepared.boards))
-    grid = DirectGrid(prepared.boards)
+    grid: Any = DirectGrid(prepared.boards)
     play_rounds(grid, trainer.parameters, FedAvg(), plan, judge=judged)
     return [seen[number - 1] for number in SHOWN]
 

@@ -77,9 +77,10 @@ class DirectGrid:
     def _answered(self, message: Message) -> Message:
         node = message.metadata.dst_node_id
         try:
-            answer = self._app(message, self._contexts[node])
+            answer: Message = self._app(message, self._contexts[node])
         except Exception as error:
             answer = Message(Error(1, f"Traceback ...\n{error}"), reply_to=message)
-        if message.metadata.message_type != "train":
-            return answer
-        return self.tampers.get(node, lambda same: same)(answer)
+        tamper = self.tampers.get(node)
+        return (
+            answer if tamper is None or message.metadata.message_type != "train" else tamper(answer)
+        )

@@ -38,15 +38,15 @@ def train(message: Message, context: Context) -> Message:
     take: all parameters and the number of samples.
     """
     asked: dict[str, Any] = {**context.run_config, **message.content["config"]}
-    parameters = _arrays(message.content["arrays"])
+    parameters = _arrays(message.content, "arrays")
     name, number = _who(context)
     guidance = Guidance(
         epochs=asked["epochs"],
         rate=asked["rate"],
         proximal=asked.get("proximal", asked.get("proximal-mu", 0.0)),
-        control=_arrays(message.content.get("control")),
+        control=_arrays(message.content, "control"),
     )
-    ours = _arrays(context.state.get("control"))
+    ours = _arrays(context.state, "control")
     update = _trainer(context.node_config["train"]).train(
         name,
         parameters,
@@ -73,7 +73,7 @@ def evaluate(message: Message, context: Context) -> Message:
     """How well the parameters in a message do on this board's samples."""
     samples = _samples(context.node_config["samples"])
     loss, outputs = _trainer(context.node_config["train"]).evaluate(
-        _arrays(message.content["arrays"]), samples
+        _arrays(message.content, "arrays"), samples
     )
     right = float((outputs.argmax(axis=1) == samples[-1]).mean())
     metrics = MetricRecord({"loss": loss, "accuracy": right, "num-examples": len(outputs)})
@@ -106,7 +106,7 @@ def _sent(update: Update, asked: dict[str, Any], context: Context) -> bytes:
     if codec.name == "float32":  # nothing is lost
         return encode_update(update, codec)
     sizes = [update.change[name].size for name in sorted(update.change)]
-    lost = _arrays(context.state.get("lost")).get("vector")
+    lost = _arrays(context.state, "lost").get("vector")
     data, lost = with_feedback(codec, as_vector(update.change), sizes, lost)
     context.state["lost"] = _record({"vector": lost})
     return encode_update(update, codec, data)
@@ -122,8 +122,10 @@ def _samples(path: str) -> tuple[Array, ...]:
     return tuple(read_arrays(Path(path)).values())
 
 
-def _arrays(record: ArrayRecord | None) -> dict[str, Array]:
-    return {} if record is None else {name: array.numpy() for name, array in record.items()}
+def _arrays(records: RecordDict, name: str) -> dict[str, Array]:
+    """The arrays of a record; none where there is no such record."""
+    record = records.array_records.get(name)
+    return {} if record is None else {key: array.numpy() for key, array in record.items()}
 
 
 def _record(arrays: dict[str, Array]) -> ArrayRecord:

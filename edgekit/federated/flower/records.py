@@ -132,7 +132,7 @@ def _record(answer: "Message", name: str) -> Mapping[str, object]:
     from flwr.app import ConfigRecord
 
     if answer.has_error():
-        raise InputError(_one_line(answer.error.reason))
+        raise InputError(_one_line(answer.error.reason or ""))
     found = answer.content.get(name)
     if not isinstance(found, ConfigRecord):
         raise InputError(f"the answer has no record {name!r}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgekit.errors import InputError, Unavailable
@@ -29,7 +29,7 @@ from edgekit.learning.federated.update import shapes_of
 from tools.flower_app.prepare import Prepared
 
 pytest.importorskip("flwr", reason="Flower is in an environment of its own: make flower")
-from flwr.app import ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Error, Message, MetricRecord, RecordDict
 
 from tools.flower_app.direct_grid import DirectGrid, act_as_server
 
@@ -140,6 +140,12 @@ def test_a_board_whose_training_fails_is_named_with_its_error(
     assert "gone.npz" in rounds[0].refused["client000003"]
 
 
+def test_an_error_without_a_reason_is_refused(grid: DirectGrid, trainer: LocalTrainer) -> None:
+    grid.tampers = {101: lambda answer: _failed(answer)}
+    rounds = _played(grid, trainer)
+    assert "does not say why" in rounds[0].refused["client000001"]
+
+
 def test_a_round_with_too_few_updates_leaves_the_model_and_the_next_goes_on(
     grid: DirectGrid, trainer: LocalTrainer
 ) -> None:
@@ -193,6 +199,10 @@ def test_a_node_that_cannot_say_who_it_is_is_no_board(grid: DirectGrid) -> None:
     assert len(Roster(grid).online()) == 4
 
 
+@settings(deadline=None)
+@example({"name": "kitchen", "number": -1})
+@example({"name": "", "number": 1})
+@example({"name": "kitchen", "number": True})
 @given(
     st.dictionaries(
         st.sampled_from(["name", "number", "message"]),
@@ -209,6 +219,8 @@ def test_whatever_a_node_answers_is_read_or_refused(said: dict) -> None:
         pass
     else:
         assert (board.name, board.number) == (said["name"], said["number"])
+        assert board.name
+        assert board.number >= 0
     try:
         message = answered_bytes(node)
     except InputError:
@@ -261,6 +273,12 @@ def _played(
     )
     assert all(np.isfinite(array).all() for array in model.parameters.values())
     return rounds
+
+
+def _failed(answer: Message) -> Message:
+    failed = Message(RecordDict(), dst_node_id=1, message_type="train")
+    failed.__dict__.update(_metadata=answer.metadata, _content=None, _error=Error(3))
+    return failed
 
 
 def _at_once() -> Wait:
