@@ -12,7 +12,7 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parent.parent / "firmware_bridge" / "c"
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Wshadow", "-Werror")
-_FLAGS = ("-Os", "-ffunction-sections", "-fdata-sections", "-Iinclude")
+_FLAGS = ("-Os", "-ffunction-sections", "-fdata-sections", f"-I{LIBRARY / 'include'}")
 _ARM_LINK = ("-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--entry=main")
 # Registers stand for the line and the clock; where they lie is of no matter here.
 _LINK = ("-Wl,--gc-sections", "-Wl,--defsym=line_register=0x100,--defsym=clock_register=0x104")
@@ -91,20 +91,19 @@ def _built(target: Target, *, requests: bool, lto: bool) -> Counter[tuple[str, s
         folder = Path(name)
         flags = (*target.flags, *_FLAGS, *WARNINGS, *(["-flto"] if lto else []))
         sources = [*sorted((LIBRARY / "src").glob("*.c")), LIBRARY / "tests" / "size_main.c"]
-        objects = []
-        for source in sources:
-            objects.append(folder / f"{source.stem}.o")
-            option = ["-DWITH_REQUESTS"] if requests else []
-            _run([target.compiler, *flags, *option, "-c", str(source), "-o", str(objects[-1])])
+        option = ["-DWITH_REQUESTS"] if requests else []
+        _run([target.compiler, *flags, *option, "-c", *map(str, sources)], folder)
+        objects = [str(folder / f"{source.stem}.o") for source in sources]
         _run(
-            [target.compiler, *flags, *map(str, objects), *target.link, *_LINK,
-             f"-Wl,-Map={folder / 'map'}", "-o", str(folder / "elf")]
+            [target.compiler, *flags, *objects, *target.link, *_LINK,
+             f"-Wl,-Map={folder / 'map'}", "-o", str(folder / "elf")],
+            folder,
         )  # fmt: skip
         return _sections((folder / "map").read_text())
 
 
-def _run(command: Sequence[str]) -> None:
-    done = subprocess.run(command, cwd=LIBRARY, capture_output=True, text=True, check=False)
+def _run(command: Sequence[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(done.stderr, file=sys.stderr)
         done.check_returncode()
