@@ -15,8 +15,9 @@ from edgekit.daemon.cooling import Cooling
 from edgekit.daemon.federated.conditions import on_mains
 from edgekit.daemon.federated.data import LocalData, kind_of
 from edgekit.daemon.federated.participant import Board, Participant
-from edgekit.daemon.federated.persistence import RoundFiles
+from edgekit.daemon.federated.persistence import Kept, RoundFiles
 from edgekit.daemon.federated.policy import Conditions
+from edgekit.daemon.federated.using import learned_session
 from edgekit.errors import EdgekitError, InputError
 from edgekit.learning.federated.identity import step_digest
 from edgekit.learning.federated.update import shapes_of
@@ -175,13 +176,18 @@ class Federation:
         files = open_step(folder)
         kind, shapes = kind_of(bundle, files), shapes_of(files.parameters)
         del files  # its session takes memory, which only training needs
-        rounds = RoundFiles(own)
+        rounds, step = RoundFiles(own), step_digest(folder)
         data = LocalData(own / "samples.db", kind, table.samples, count_epsilon=table.count_epsilon)
+
+        def use() -> None:
+            if table.use:
+                self._use(name, table, data, rounds.kept(step))
+
         participant = Participant(
             name,
             table,
             folder,
-            step=step_digest(folder),
+            step=step,
             shapes=shapes,
             data=data,
             files=rounds,
@@ -192,9 +198,27 @@ class Federation:
                 lambda: self._conditions(table.pipeline),
                 self._turn,
             ),
+            on_counted=use,
         )
+        job = _Job(table, bundle.digest, data, participant)
+        use()
         participant.__enter__()
-        return _Job(table, bundle.digest, data, participant)
+        return job
+
+    def _use(self, name: str, table: FederatedTable, data: LocalData, kept: Kept) -> None:
+        """Has the pipeline answer with what was learned, where that suits its own samples."""
+        pipeline = self._pipelines().get(table.pipeline)
+        if pipeline is None:
+            return
+        runner = pipeline.supervised.runner
+        try:
+            found = learned_session(runner.session.bundle, kept, data.samples)
+        except EdgekitError as error:
+            _log.warning("federated %s: what was learned is not used: %s", name, error)
+            return
+        if found is not None:
+            runner.swap(found)
+            _log.info("federated %s: %s answers with what was learned", name, table.pipeline)
 
     def _bundle(self, table: FederatedTable) -> str | None:
         pipeline = self._pipelines().get(table.pipeline)

@@ -103,6 +103,7 @@ class Participant:
         clock_s: Callable[[], float] = time.monotonic,
         local: Callable[[], datetime] = datetime.now,
         seed: Callable[[], int] = lambda: secrets.randbits(128),
+        on_counted: Callable[[], object] = lambda: None,
     ) -> None:
         """Nothing is read or sent yet.
 
@@ -119,6 +120,7 @@ class Participant:
             clock_s: seconds that never jump.
             local: the board's local time.
             seed: of privacy's noise.
+            on_counted: is called on the participant's thread when an update counts.
         """
         self.job = job
         self._table, self._step, self._data, self._board = table, step, data, board
@@ -126,7 +128,7 @@ class Participant:
         self._voice = Voice(board.link, board.topics, job, self._receive)
         self._rounds = Rounds(
             job,
-            Work(board.topics.device, shapes, table.personal),
+            Work(board.topics.device, shapes, table.personal, keeps_model=table.use),
             folder,
             step=step,
             files=files,
@@ -134,6 +136,7 @@ class Participant:
             now_s=now_s,
             clock_s=clock_s,
             seed=seed,
+            on_counted=on_counted,
         )
         self._waiting: queue.Queue[Received | None] = queue.Queue(_MOST_WAITING)
         self._inbox = Inbox(_LONGEST_MESSAGE_BYTES)

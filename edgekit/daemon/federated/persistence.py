@@ -65,6 +65,7 @@ class Kept:
         residual: what error feedback left over, float32; `None` where there is none.
         control: SCAFFOLD's control variate of this board by name.
         own: the parameters that never leave the board by name.
+        model: the global model's by name, where the board answers with what was learned.
     """
 
     step: str
@@ -72,6 +73,7 @@ class Kept:
     residual: Array | None = None
     control: Mapping[str, Array] = field(default_factory=dict)
     own: Mapping[str, Array] = field(default_factory=dict)
+    model: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -300,6 +302,7 @@ def _invite(data: object) -> Invite:
 def _map_of(kept: Kept) -> dict[str, Any]:
     arrays = {f"control/{name}": array for name, array in kept.control.items()}
     arrays |= {f"own/{name}": array for name, array in kept.own.items()}
+    arrays |= {f"model/{name}": array for name, array in kept.model.items()}
     if kept.residual is not None:
         arrays["residual"] = kept.residual
     data = io.BytesIO()
@@ -323,4 +326,5 @@ def _kept_of(found: object) -> Kept:
         arrays.pop("residual", None),
         {n.removeprefix("control/"): a for n, a in arrays.items() if n.startswith("control/")},
         {n.removeprefix("own/"): a for n, a in arrays.items() if n.startswith("own/")},
+        {n.removeprefix("model/"): a for n, a in arrays.items() if n.startswith("model/")},
     )

@@ -29,11 +29,13 @@ class Work:
         device: the board.
         parameters: the shape of each parameter of the step.
         personal: names or patterns of parameters that must not leave the board.
+        keeps_model: whether the global model is kept once an update counts.
     """
 
     device: str
     parameters: Shapes
     personal: Sequence[str] = ()
+    keeps_model: bool = False
 
     def refusal(self, invite: Invite) -> str | None:
         """Why the board cannot do what an invitation asks for, in one line."""
@@ -127,6 +129,7 @@ def train(
     if update is None:
         return None
     then = replace(kept, after=(invite.run, invite.round))
+    then = replace(then, model=parameters if work.keeps_model else {})
     if update.control:
         moved = {n: kept.control.get(n, np.float32(0)) + c for n, c in update.control.items()}
         then = replace(then, control=moved)

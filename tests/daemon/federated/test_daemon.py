@@ -5,6 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgekit.array import Array
@@ -13,6 +14,7 @@ from edgekit.learning.federated import Guidance, LocalTrainer
 from edgekit.learning.federated.identity import step_digest
 from edgekit.messaging.payloads import decode_infer, decode_metrics
 from edgekit.messaging.topics import Topics
+from edgekit.runtime.interpret import softmax
 from tests.broker import listening
 from tests.daemon.federated.conftest import same
 from tests.daemon.federated.coordinator import coordinating
@@ -179,3 +181,50 @@ def test_metrics_tell_where_each_job_stands(
                 break
     job = federated["digits"]
     assert (job.state, job.last, job.samples) == ("idle", "counted", len(task.clients.parts[0]))
+
+
+def test_the_pipeline_answers_with_what_was_learned_where_that_suits_the_board(
+    tmp_path: Path, broker: PrivateBroker, bundle: Path, task: Task
+) -> None:
+    samples = task.clients.samples(0)
+    fill(tmp_path / "state", bundle, samples)
+    federated = 'use = true\npersonal = ["*1"]\n'
+    config = settings_of(tmp_path, bundle, broker, federated=federated)
+    trainer = LocalTrainer(bundle / "train")
+    first = trainer.parameters
+    body = {name: first[name] for name in ("b0", "w0")}
+    held = (samples[0].reshape(-1, 1, 64), samples[1])
+    alone = trainer.train("board", first, held, Guidance(20, 0.1), seed=1)
+    assert alone is not None
+    own = {name: first[name] + alone.change[name] for name in ("b1", "w1")}
+    wanted = softmax(trainer.evaluate(first | own, held)[1].astype(np.float64))
+    assert np.abs(wanted - softmax(trainer.evaluate(first, held)[1])).max() > 0.1
+    with (
+        coordinating(broker) as coordinator,
+        listening(broker, "edgekit/v1/test/board/infer/#") as listener,
+        started(config) as daemon,
+    ):
+        coordinator.next_ready(willing=True)
+        model = coordinator.publish_model(body)
+        invite = coordinator.invite("board", model, epochs=20, seed=1, personal=("*1",))
+        coordinator.next_update(body)
+        coordinator.receipt("board", invite, "counted")
+        daemon.says("reader answers with what was learned")
+        append(tmp_path / "rows.csv", samples[0][:1])
+        assert _best(listener.next().payload) == pytest.approx(wanted[0].max(), abs=1e-4)
+        worse = {name: array * np.float32(100) for name, array in body.items()}
+        spoilt = coordinator.publish_model(worse, number=2, version=1)
+        invite = coordinator.invite(
+            "board", spoilt, round=2, version=1, personal=("*1",), rate=1e-6, epochs=1
+        )
+        coordinator.next_update(body)
+        coordinator.receipt("board", invite, "counted")
+        daemon.says("what was learned is not used: its loss on this board's samples is")
+        append(tmp_path / "rows.csv", samples[0][1:2])
+        assert _best(listener.next().payload) == pytest.approx(wanted[1].max(), abs=1e-4)
+
+
+def _best(payload: bytes) -> float:
+    top = decode_infer(payload).top
+    assert top is not None
+    return top[0].p
