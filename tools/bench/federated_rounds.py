@@ -12,13 +12,13 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import time as clock_time
 from pathlib import Path
 
 import numpy as np
-from paho.mqtt.client import Client
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edgekit.array import Array
@@ -61,7 +61,7 @@ def main() -> None:
         trainer = _prepare(task, folder)
         payload = sum(array.nbytes for array in trainer.parameters.values())
         print(f"payload {payload} bytes")
-        for count in map(int, given.boards.split(",")):
+        for count in map(int, filter(None, given.boards.split(","))):
             for codec in _CODECS:
                 with (
                     TunedBroker(_LINES) as broker,
@@ -198,37 +198,45 @@ def _print(
 
 
 def _print_idle(broker: PrivateBroker, seconds: float, count: int) -> None:
-    totals: dict[str, list[int]] = {"received": [], "sent": []}
-    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-    came = threading.Event()
+    with _counting(broker) as moved:
+        before = moved()
+        time.sleep(seconds)
+        after = moved()
+    print(
+        f"idle: {after - before} bytes of {count} boards in {seconds:.0f} s, both ways and this "
+        f"reader's too: {(after - before) / count / seconds * _DAY_S / 1000:.1f} kB a board and day"
+    )
 
-    def take(_client: Client, _data: object, message: object) -> None:
-        topic, value = message.topic, int(message.payload)  # type: ignore[attr-defined]
-        totals[topic.rpartition("/")[2]].append(value)
-        came.set()
+
+@contextmanager
+def _counting(broker: PrivateBroker) -> Iterator[Callable[[], int]]:
+    """Gives what counts the broker's bytes so far, both ways, at its next count."""
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    filters = [f"$SYS/broker/bytes/{way}" for way in ("received", "sent")]
+    found: dict[str, int] = {}
+    came = threading.Condition()
+
+    def take(_client: Client, _data: object, message: MQTTMessage) -> None:
+        with came:
+            found[message.topic] = int(message.payload)
+            came.notify_all()
+
+    def moved() -> int:
+        with came:
+            found.clear()
+            client.subscribe([(each, 1) for each in filters])
+            came.wait_for(lambda: len(found) == len(filters), 30)
+            client.unsubscribe(filters)
+            return sum(found.values())
 
     client.on_message = take
     client.connect(broker.host, broker.port)
     client.loop_start()
-    for what in totals:
-        client.subscribe(f"$SYS/broker/bytes/{what}", 1)
-    came.wait(10)
-    client.unsubscribe([f"$SYS/broker/bytes/{what}" for what in totals])
-    time.sleep(2)
-    first = {what: values[-1] for what, values in totals.items()}
-    time.sleep(seconds)
-    for what in totals:
-        client.subscribe(f"$SYS/broker/bytes/{what}", 1)
-    came.clear()
-    came.wait(10)
-    time.sleep(2)
-    client.disconnect()
-    client.loop_stop()
-    moved = sum(values[-1] - first[what] for what, values in totals.items())
-    print(
-        f"idle: {moved} bytes of {count} boards in {seconds:.0f} s, both ways and this reader's "
-        f"too: {moved / count / seconds * _DAY_S / 1000:.1f} kB a board and day"
-    )
+    try:
+        yield moved
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 if __name__ == "__main__":

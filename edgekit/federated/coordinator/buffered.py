@@ -34,6 +34,7 @@ class Buffered(Course):
         self._size = size
         self._rests_until_s: dict[str, float] = {}
         self._waits = False
+        self._failures = 0
 
     def tick(self, now_s: float) -> list[Action]:
         """See `Course`."""
@@ -67,14 +68,18 @@ class Buffered(Course):
     def committed(self, version: int) -> list[Action]:
         """See `Course`."""
         self.buffer.clear()
-        self.version = version
+        self.version, self._failures = version, 0
         self.done += 1
         return []
 
     def failed(self, why: str, now_s: float) -> list[Action]:
         """See `Course`."""
         self.buffer.clear()
-        return [Note("", f"a buffer is void: {why}")]
+        self._failures += 1
+        actions: list[Action] = [Note("", f"a buffer is void: {why}")]
+        if self._failures >= self.rules.attempts:
+            actions += self.stop("stopped", f"{self._failures} buffers were void, the last: {why}")
+        return actions
 
     def moments_s(self) -> list[float]:
         """See `Course`."""

@@ -13,6 +13,9 @@ from edgekit.learning.federated.checks import UpdateRefused, check_update
 from edgekit.learning.federated.framing import decode_update
 from edgekit.learning.federated.update import Update
 
+_MOST = 2**31 - 1
+"""CBOR's numbers have no end: larger ones would not fit a float, nor be printed in good time."""
+
 
 @dataclass(frozen=True)
 class Combined:
@@ -46,7 +49,11 @@ def checked(opened: OpenJob, board: str, version: int, delivery: Delivery) -> Up
     update = decode_update(delivery.message, opened.shapes)
     if update.client != board:
         raise UpdateRefused(board, f"it says that it is of {update.client[:64]!r}")
+    if max(update.version, update.samples, update.steps) > _MOST:
+        raise UpdateRefused(board, "its version, samples or steps are more than can be")
     check_update(update, opened.limits(version))
+    if opened.needs_control and not update.control:
+        raise UpdateRefused(board, "it sent no control variate, which scaffold needs")
     return update
 
 
@@ -65,8 +72,11 @@ def combined(
     """
     updates = [decode_update(message, opened.shapes) for _, _, message in messages]
     updates.sort(key=lambda update: (update.client, update.version))
-    with np.errstate(over="ignore", invalid="ignore"):
-        moved = opened.strategy.combine(model, updates)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = opened.strategy.combine(model, updates)
+    except ArithmeticError as error:
+        raise RoundFailed(f"the updates cannot be combined: {error}") from error
     if not all(np.isfinite(array).all() for array in moved.parameters.values()):
         raise RoundFailed("the updates together make numbers that are not finite; set limits.clip")
     return judged(opened, moved, update_divergence(updates) if updates else None)

@@ -11,7 +11,7 @@ from edgekit.federated.coordinator.collecting import Collector, Plain, Summed
 from edgekit.federated.coordinator.combining import checked
 from edgekit.federated.coordinator.course import Course
 from edgekit.federated.coordinator.inviting import SeedOf, seeds
-from edgekit.federated.coordinator.judging import chosen_of, enough
+from edgekit.federated.coordinator.judging import best_of, enough
 from edgekit.federated.coordinator.line import Heard, Line
 from edgekit.federated.coordinator.mail import Delivery, Letter, Mail
 from edgekit.federated.coordinator.memory import Memory
@@ -158,6 +158,9 @@ class Coordinator:
         for number, board in self._memory.delivered_lately():
             self._todo.append(Reply(board, number, "counted"))
         self._todo += self._course.remind_all(now_s)
+        if self._rounds:
+            done = f"{self._course.done} of {self._course.rules.count}"
+            self._todo.append(Note("", f"goes on: {done} rounds are done"))
         if (why := enough(self._rounds, self._opened.job.evaluation)) is not None:
             self._todo += self._course.stop("finished", why)
         self._settle()
@@ -349,7 +352,7 @@ class Coordinator:
         replies = self._course.committed(made.model.version)
         note = self._change(Note("", round_line(one, chosen or one.updates)))
         rounds = [*self._rounds, one]
-        best = chosen_of(rounds, self._opened.job.evaluation)
+        best = best_of(rounds)
         kept = {made.model.version, *self._course.versions, *([best.number] if best else [])}
         with self._memory.together():
             self._memory.keep_model(made.model)

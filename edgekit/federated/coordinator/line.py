@@ -57,7 +57,7 @@ class Line:
             client_id: what the broker knows us by; ours alone.
             mark: a topic where we speak to ourselves, to see that we have heard all before it.
             most_bytes: of one sender that wait.
-            sender_of: names the sender of a topic.
+            sender_of: names the sender of a topic; empty for ourselves, who are not bounded.
         """
         self._settings, self._mark = settings, mark
         self._most_bytes, self._sender_of = most_bytes, sender_of
@@ -171,7 +171,7 @@ class Line:
         sender = self._sender_of(topic)
         with self._changed:
             waiting = self._waiting.get(sender, 0) + len(payload) + _OVERHEAD_BYTES
-            if waiting > self._most_bytes:
+            if sender and waiting > self._most_bytes:
                 self._dropped[sender] = self._dropped.get(sender, 0) + 1
                 return
             self._waiting[sender] = waiting

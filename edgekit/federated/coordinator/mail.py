@@ -9,6 +9,7 @@ from edgekit.learning.federated.inbox import Inbox
 from edgekit.learning.federated.messages import Answer, Secure, Want, decode
 
 _DIGEST_BYTES = 16
+_MOST_ROUNDS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -92,5 +93,7 @@ def read_letter(message: bytes) -> Letter:
     place = round_of_update(message)
     if place is None:
         raise InputError("an update does not say which run and round it is for")
+    if place[1] > _MOST_ROUNDS:
+        raise InputError("an update is of a round that cannot be")
     digest = hashlib.sha256(message).digest()[:_DIGEST_BYTES]
     return Delivery(*place, message, digest)

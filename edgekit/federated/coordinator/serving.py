@@ -22,7 +22,7 @@ from edgekit.federated.job.opening import OpenJob
 from edgekit.federated.model import GlobalModel
 from edgekit.federated.report import Report, Round, write_report
 from edgekit.messaging.settings import MqttSettings
-from edgekit.messaging.topics import FEDERATED_PREFIX
+from edgekit.messaging.topics import FEDERATED_PREFIX, PREFIX
 
 MEMORY = "rounds.db"
 """The file of a job's state folder that remembers it."""
@@ -144,7 +144,7 @@ def _served(opened: OpenJob, memory: Memory, summary: Summary, rounds: list[Roun
 
 def _sender_of(topic: str) -> str:
     levels = topic.split("/")
-    return levels[3] if len(levels) > 3 else ""
+    return levels[3] if topic.startswith(f"{PREFIX}/") and len(levels) > 3 else ""
 
 
 @contextmanager

@@ -8,7 +8,14 @@ import msgspec
 from edgekit.config.checking import check, read_toml
 from edgekit.errors import ConfigError, InputError
 from edgekit.federated.job.schema import Job
-from edgekit.federated.strategies import FedBuff, NormClipping, Scaffold, Strategy
+from edgekit.federated.strategies import (
+    FedBuff,
+    Krum,
+    NormClipping,
+    Scaffold,
+    Strategy,
+    TrimmedMean,
+)
 from edgekit.federated.strategies.naming import strategy_of
 from edgekit.learning.federated.codecs import codec_of
 
@@ -87,8 +94,15 @@ def _contradictions(job: Job, strategy: Strategy | None) -> Iterator[str]:
             yield "secure: needs rounds with one cohort; fedbuff has none"
         if strategy is not None and strategy.__class__.__name__ not in ("FedAvg", "FedProx"):
             yield "secure: gives sums alone; use fedavg or fedprox"
-        if job.limits.longest is not None or job.limits.clip is not None:
-            yield "secure: no single update is seen, so limits.longest and limits.clip cannot be"
+        if job.limits.clip is not None:
+            yield "secure: no single update is seen, so limits.clip cannot be"
+    needed = 1
+    if isinstance(strategy, Krum):
+        needed = max(2 * strategy.wrong + 3, strategy.keep)
+    elif isinstance(strategy, TrimmedMean):
+        needed = 2 * strategy.trim + 1
+    if job.rounds.minimum < needed:
+        yield f"rounds.minimum: this strategy needs {needed} updates at least"
     if job.privacy is not None:
         if job.strategy.get("name", "fedavg") != "fedavg" or job.limits.clip is not None:
             yield "privacy: clips and sums by itself; use fedavg, and no limits.clip"

@@ -15,7 +15,7 @@ from edgekit.federated.personalisation import Personal
 from edgekit.federated.privacy.asked import Asked
 from edgekit.federated.privacy.budget import Budget
 from edgekit.federated.privacy.mechanisms import Mechanism
-from edgekit.federated.strategies import FedBuff, Strategy
+from edgekit.federated.strategies import FedBuff, Scaffold, Strategy
 from edgekit.learning.federated.checks import Limits
 from edgekit.learning.federated.identity import step_digest
 from edgekit.learning.federated.trainer import LocalTrainer
@@ -65,6 +65,11 @@ class OpenJob:
     def is_buffered(self) -> bool:
         """Whether updates are combined as they come, without rounds."""
         return isinstance(inner_of(self.strategy), FedBuff)
+
+    @property
+    def needs_control(self) -> bool:
+        """Whether each update has to bring its control variate."""
+        return isinstance(inner_of(self.strategy), Scaffold)
 
     @property
     def largest_bytes(self) -> int:

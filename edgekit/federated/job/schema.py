@@ -72,7 +72,7 @@ class LimitsTable(Table, frozen=True, kw_only=True):
         samples: the most that a board may say it has.
     """
 
-    longest: Positive | None = None
+    longest: Positive = 1e6
     clip: Positive | None = None
     samples: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] = 10_000_000
 

@@ -70,6 +70,17 @@ def test_all_mistakes_of_meaning_come_at_once(tmp_path: Path) -> None:
         assert said in text
 
 
+def test_a_robust_strategy_says_how_many_updates_it_needs(tmp_path: Path) -> None:
+    found = mistakes(
+        tmp_path,
+        'bundle = "b"\n'
+        + HEAD
+        + '[strategy]\nname = "krum"\nwrong = 1\n[rounds]\nminimum = 4\n'
+        + '[evaluation]\ndata = "held.npz"\n',
+    )
+    assert "rounds.minimum: this strategy needs 5 updates at least" in found
+
+
 def test_held_out_samples_that_do_not_fit_are_named(bundle: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "held.npz", x=np.zeros((3, 5), np.float32))
     path = tmp_path / "JOB.toml"

@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.learning.federated import Update
 from edgekit.learning.federated.codecs import codec_of
-from edgekit.learning.federated.framing import chunked, encode_update
+from edgekit.learning.federated.framing import chunked, dumped, encode_update, loaded_map
 from edgekit.learning.federated.messages import Invite
 from tests.federated.coordinator.conftest import BOARDS, Scene
 from tools.bench.federated_crowd import Script
@@ -38,6 +38,14 @@ def of_an_old_version(update: Update) -> Update:
     return replace(update, version=update.version + 1)
 
 
+def with_endless_steps(update: Update) -> Update:
+    return replace(update, steps=10**5000)
+
+
+def with_endless_samples(update: Update) -> Update:
+    return replace(update, samples=10**5000)
+
+
 def with_many_samples(update: Update) -> Update:
     return replace(update, samples=10**9)
 
@@ -51,8 +59,19 @@ def with_many_samples(update: Update) -> Update:
         (forged, f"it says that it is of '{BOARDS[0]}'"),
         (of_an_old_version, "it began with version"),
         (with_many_samples, "samples are not in"),
+        (with_endless_steps, "more than can be"),
+        (with_endless_samples, "more than can be"),
     ],
-    ids=["scaled", "NaN", "wrong shape", "forged id", "another version", "too much weight"],
+    ids=[
+        "scaled",
+        "NaN",
+        "wrong shape",
+        "forged id",
+        "another version",
+        "too much weight",
+        "endless steps",
+        "endless samples",
+    ],
 )
 def test_a_wrong_update_is_refused_and_named(
     scene: Scene, changed: Callable[[Update], Update], said: str
@@ -72,6 +91,15 @@ def test_a_wrong_update_is_refused_and_named(
     assert BAD in report
 
 
+def test_a_board_without_a_control_variate_does_not_end_the_round_of_others(scene: Scene) -> None:
+    lacking = Script(changed=lambda update: replace(update, control={}))
+    with scene.crowd({BAD: lacking}):
+        served = scene.serve(strategy='name = "scaffold"\nclients = 10', count=1, minimum=9)
+    (one,) = served.summary.last
+    assert one.updates == 9
+    assert "control variate" in one.refused[BAD]
+
+
 def noise(message: bytes, invite: Invite) -> Sequence[bytes]:
     return [os.urandom(100)]
 
@@ -84,6 +112,11 @@ def half_of_it(message: bytes, invite: Invite) -> Sequence[bytes]:
     return chunked(message[: len(message) // 2], invite.chunk_bytes)
 
 
+def of_an_endless_round(message: bytes, invite: Invite) -> Sequence[bytes]:
+    endless = dumped(loaded_map(message) | {"round": 10**5000})
+    return chunked(endless, invite.chunk_bytes)
+
+
 def flood(message: bytes, invite: Invite) -> Sequence[bytes]:
     return [payload for _ in range(40) for payload in chunked(os.urandom(20_000), 21_000)]
 
@@ -94,9 +127,10 @@ def flood(message: bytes, invite: Invite) -> Sequence[bytes]:
         (noise, "CBOR"),
         (oversized, "larger than"),
         (half_of_it, "CBOR"),
+        (of_an_endless_round, "a round that cannot be"),
         (flood, ""),
     ],
-    ids=["not CBOR", "oversized", "half an update", "a flood"],
+    ids=["not CBOR", "oversized", "half an update", "an endless round", "a flood"],
 )
 def test_what_is_no_update_is_refused_and_named(
     scene: Scene, sent: Callable[[bytes, Invite], Sequence[bytes]], said: str

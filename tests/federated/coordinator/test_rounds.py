@@ -290,6 +290,18 @@ def test_without_rounds_a_board_that_does_not_deliver_rests_and_is_asked_again()
     assert "a" in invited(course.tick(101.0))
 
 
+def test_buffers_that_cannot_be_combined_end_the_job_after_some() -> None:
+    course = buffered("ab", size=1, attempts=2)
+    for number in (1, 2):
+        course.tick(0.0)
+        deliver(course, "a", 1.0, course.seats["a"].number)
+        assert combined(course.tick(1.0)) == ["a"]
+        actions = course.failed("not finite", 1.0)
+        assert ("Stop" in kinds(actions)) == (number == 2)
+    assert course.stopped is not None
+    assert course.stopped.state == "stopped"
+
+
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["tick", "off", "on", "reboot", "accept", "decline", "deliver", "wrong"]),
