@@ -159,16 +159,25 @@ class SerialSource:
                     self._note(happening)
                 case Opened(hello):
                     if hello.device is not None:
+                        self._make_room()
                         self._waiting.append(hello.device)
                 case Gone():
                     if self._waiting and isinstance(self._waiting[-1], Gone):
                         if self._waiting[-1].is_broken:
                             return
                         self._waiting.pop()  # one gap is as good as two
+                    self._make_room()
                     self._waiting.append(happening)
                 case _:
                     return
             self._changed.notify_all()
+
+    def _make_room(self) -> None:
+        """A device that comes and goes without end must not fill the queue."""
+        if len(self._waiting) > self._capacity:
+            oldest = self._waiting.popleft()
+            if isinstance(oldest, Samples):
+                self._held -= len(oldest.values)
 
     def _note(self, samples: Samples) -> None:
         self._waiting.append(samples)
