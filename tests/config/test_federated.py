@@ -1,5 +1,6 @@
 """The tables about learning together."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,21 @@ def test_learning_together_needs_a_broker() -> None:
     document["pipelines"]["door"]["sinks"] = [{"kind": "jsonl", "path": "o"}]  # type: ignore[index]
     with pytest.raises(ConfigError, match=r"there is \[federated\], but there is no \[mqtt\]"):
         check(document, Settings, source="edgekit.toml", folder=Path())
+
+
+def test_the_page_shows_each_setting_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "federated_board.md").read_text()
+    whole = next(text for text in page.split("```toml")[1:] if "count_epsilon" in text)
+    shown = tomllib.loads(whole.partition("```")[0])["federated"]["gate-sounds"]
+    given = {"pipeline": "door", **shown, "samples": {**shown["samples"], "rules": {}}}
+    table = _settings(**{**given, "pipeline": "door"}).federated["digits"]
+    plain = _settings().federated["digits"]
+    optional = {"count_epsilon", "pseudo", "hours", "rules"}
+    for shown_one, of, default in (
+        (shown, table, plain),
+        (shown["samples"], table.samples, plain.samples),
+        (shown["policy"], table.policy, plain.policy),
+    ):
+        assert set(shown_one) == set(of.__struct_fields__)
+        for name in set(shown_one) - optional - {"samples", "policy", "pipeline"}:
+            assert getattr(of, name) == getattr(default, name), name

@@ -35,7 +35,7 @@ from edgekit.messaging.wire import Wire
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 1.0
-_MOST_WAITING = 256
+_MOST_WAITING = 1024
 _LONGEST_MESSAGE_BYTES = 4 << 20
 _CLOSE_S = 5.0
 

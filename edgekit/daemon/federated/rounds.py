@@ -133,8 +133,11 @@ class Rounds:
             objection: what the board's policy says against it.
             today: the board's local date.
         """
-        if self.told.last == (invite.run, invite.round) and self.told.state in _FINAL:
+        wanted = (invite.run, invite.round)
+        if self.told.last == wanted and self.told.state in _FINAL:
             return
+        if self._files.kept(self._step).after == wanted:
+            return  # it counted, and power went before that was told
         if self.is_current(invite.run, invite.round):
             self.repeat()
             return
