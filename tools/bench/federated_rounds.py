@@ -71,12 +71,12 @@ def main() -> None:
                 _print(f"{count} light boards, {codec}", served, count, payload)
                 alone = crowd.payload_bytes_up / count / given.rounds
                 print(f"  updates alone: {alone:,.0f} bytes up ({alone / payload:.3f})")
-        with _counted_broker() as broker, _real(broker, task, folder):
-            served = _serve(folder, broker, 10, given.rounds, "float32")
+        with _counted_broker() as counted, _real(counted, task, folder):
+            served = _serve(folder, counted, 10, given.rounds, "float32")
             training_s = _training_s(trainer, task)
             _print("10 real participants, float32", served, 10, payload, training_s)
             if given.idle:
-                _print_idle(broker, given.idle, 10)
+                _print_idle(counted, given.idle, 10)
 
 
 @contextmanager

@@ -169,6 +169,11 @@ class Memory:
         sql = "UPDATE updates SET message = NULL, fate = 'void' WHERE number = ? AND fate IS NULL"
         self._do(sql, number)
 
+    def count_updates(self, fate: Fate) -> int:
+        """How many updates had this fate."""
+        (count,) = self._rows("SELECT count(*) FROM updates WHERE fate = ?", fate)[0]
+        return int(count)
+
     def delivered_lately(self) -> list[tuple[int, str]]:
         """Which boards may not have heard that their updates are safe: round and board."""
         return self._rows(

@@ -66,29 +66,32 @@ def serving(path: Path) -> Iterator[Process]:
             process.wait()
 
 
+def serve_and_kill(path: Path, seed: int) -> int:
+    """Serves a job to its end, and kills what serves it again and again; how often."""
+    rng, killed, is_over = random.Random(seed), 0, False
+    with serving(path) as process:
+        while not is_over:
+            pid, patience = process.serve(), rng.randint(1, 14)
+            for _ in range(patience if killed < _KILLS else 10_000):
+                line = process.lines.get(timeout=60)
+                if is_over := line.startswith("ended"):
+                    assert line == "ended finished"
+                    break
+            else:
+                threading.Event().wait(rng.uniform(0, 0.01))  # somewhere between two lines
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+    return killed
+
+
 def test_a_coordinator_killed_again_and_again_makes_the_very_same_model(
     scene: Scene, tmp_path: Path
 ) -> None:
-    rng = random.Random(7)
     with scene.crowd():
         wanted = scene.serve(count=4).model
         path = scene.write(count=4)
         (scene.folder / "JOB.state").rename(tmp_path / "uninterrupted")
-        killed = 0
-        with serving(path) as process:
-            is_over = False
-            while not is_over:
-                pid, patience = process.serve(), rng.randint(1, 14)
-                for _ in range(patience if killed < _KILLS else 10_000):
-                    line = process.lines.get(timeout=60)
-                    if is_over := line.startswith("ended"):
-                        assert line == "ended finished"
-                        break
-                else:
-                    threading.Event().wait(rng.uniform(0, 0.01))  # somewhere between two lines
-                    os.kill(pid, signal.SIGKILL)
-                    killed += 1
-    assert killed >= 3
+        assert serve_and_kill(path, 7) >= 3
     with Memory(scene.folder / "JOB.state" / MEMORY) as memory:
         rounds = memory.rounds()
         assert [one.number for one in rounds] == [1, 2, 3, 4]
@@ -96,6 +99,42 @@ def test_a_coordinator_killed_again_and_again_makes_the_very_same_model(
         found = memory.model(4)
     for name, array in wanted.parameters.items():
         assert array.tobytes() == found.parameters[name].tobytes()
+
+
+def test_without_rounds_a_killed_coordinator_combines_each_update_once(scene: Scene) -> None:
+    path = scene.write(strategy='name = "fedbuff"\nleast = 5', count=8)
+    with scene.crowd():
+        assert serve_and_kill(path, 8) >= 3
+    with Memory(scene.folder / "JOB.state" / MEMORY) as memory:
+        rounds = memory.rounds()
+        counted = memory.count_updates("counted")
+    assert [one.number for one in rounds] == list(range(1, 9))
+    assert sum(one.updates for one in rounds) == counted
+
+
+def test_a_secure_round_that_lost_its_coordinator_is_void_and_asks_for_no_bare_update(
+    scene: Scene,
+) -> None:
+    hold = threading.Event()
+    slow = {name: Script(waits=hold) for name in BOARDS}
+    path = scene.write("[secure]\n", count=1)
+    with scene.crowd(slow) as crowd, serving(path) as process:
+        pid = process.serve()
+        assert crowd.wait(lambda: all(len(b.said) == 2 for b in crowd.boards.values()))
+        os.kill(pid, signal.SIGKILL)
+        process.serve()
+        hold.set()
+        crowd.release()
+        while not (line := process.lines.get(timeout=60)).startswith("ended"):
+            pass
+        assert line == "ended finished"
+        invitations = [invite for board in crowd.boards.values() for invite in board.invited]
+        assert all(invite.secure is not None for invite in invitations)
+        assert {invite.round for invite in invitations} == {1, 2}
+        assert crowd.payload_bytes_up == 0
+    with Memory(scene.folder / "JOB.state" / MEMORY) as memory:
+        assert any("begun anew" in change.what for change in memory.changes())
+        assert memory.rounds()[0].updates == len(BOARDS)
 
 
 def test_a_round_goes_on_when_the_broker_was_killed_in_its_middle(scene: Scene) -> None:
