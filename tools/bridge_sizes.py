@@ -18,6 +18,9 @@ _ARM_LINK = ("-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,
 _LINK = ("-Wl,--gc-sections", "-Wl,--defsym=line_register=0x100,--defsym=clock_register=0x104")
 
 
+WHOLE = ("WITH_PREDICTIONS", "WITH_REQUESTS")
+
+
 @dataclass(frozen=True)
 class Target:
     """A core that firmware is compiled for."""
@@ -35,19 +38,19 @@ TARGETS = (
 )
 
 
-def flash_bytes(target: Target, *, requests: bool, lto: bool = False) -> int:
+def flash_bytes(target: Target, options: Sequence[str] = WHOLE, *, lto: bool = False) -> int:
     """Code and constants of the library in the least application for a target.
 
     Args:
         target: what to build for; its compiler has to be there.
-        requests: whether the application takes CONFIG and COMMAND.
+        options: what the application does besides sending samples.
         lto: whether the linker optimises across files; then the application's own functions,
             which can no longer be told apart, count as well.
 
     Raises:
         subprocess.CalledProcessError: it does not build without a warning.
     """
-    kept = _built(target, requests=requests, lto=lto)
+    kept = _built(target, options, lto=lto)
     return sum(
         size for (section, file), size in kept.items()
         if re.match(r"\.(text|rodata|progmem|data)", section)
@@ -61,7 +64,7 @@ def ram_bytes(target: Target) -> tuple[int, int]:
     Raises:
         subprocess.CalledProcessError: it does not build without a warning.
     """
-    kept = _built(target, requests=True, lto=False)
+    kept = _built(target, WHOLE, lto=False)
     sizes = {section: size for (section, _), size in kept.items()}
     link = sizes[".bss.host"]
     return link, link + sum(sizes[f".bss.{one}"] for one in ("receive", "transmit", "hold"))
@@ -70,29 +73,29 @@ def ram_bytes(target: Target) -> tuple[int, int]:
 def table(targets: Sequence[Target] = TARGETS) -> str:
     """The figures as a table in Markdown, of the targets whose compilers are here."""
     lines = [
-        "| | samples, predictions | with CONFIG, COMMAND | both with `-flto` "
+        "| | samples | and predictions | and CONFIG, COMMAND | all, with `-flto` "
         "| an `ek_link` | with its buffers |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for target in targets:
         if shutil.which(target.compiler) is None:
             continue
-        few, all_ = (flash_bytes(target, requests=one) for one in (False, True))
-        few_lto, all_lto = (flash_bytes(target, requests=one, lto=True) for one in (False, True))
-        link, ram = ram_bytes(target)
-        lines.append(
-            f"| {target.name} | {few:,} | {all_:,} | {few_lto:,}, {all_lto:,} | {link} | {ram:,} |"
-        )
+        flash = [flash_bytes(target, WHOLE[:count]) for count in range(len(WHOLE) + 1)]
+        flash.append(flash_bytes(target, lto=True))
+        cells = " | ".join(f"{size:,}" for size in (*flash, *ram_bytes(target)))
+        lines.append(f"| {target.name} | {cells} |")
     return "\n".join(lines)
 
 
-def _built(target: Target, *, requests: bool, lto: bool) -> Counter[tuple[str, str]]:
+def _built(target: Target, options: Sequence[str], *, lto: bool) -> Counter[tuple[str, str]]:
     with tempfile.TemporaryDirectory(prefix="edgekit-sizes-") as name:
         folder = Path(name)
         flags = (*target.flags, *_FLAGS, *WARNINGS, *(["-flto"] if lto else []))
         sources = [*sorted((LIBRARY / "src").glob("*.c")), LIBRARY / "tests" / "size_main.c"]
-        option = ["-DWITH_REQUESTS"] if requests else []
-        _run([target.compiler, *flags, *option, "-c", *map(str, sources)], folder)
+        _run(
+            [target.compiler, *flags, *(f"-D{one}" for one in options), "-c", *map(str, sources)],
+            folder,
+        )
         objects = [str(folder / f"{source.stem}.o") for source in sources]
         _run(
             [target.compiler, *flags, *objects, *target.link, *_LINK,

@@ -97,13 +97,13 @@ def test_it_takes_no_more_flash_and_ram_than_the_guide_says(core: str) -> None:
     need_compiler(target.compiler)
     line = re.search(rf"^\| {core} \|(.*)\|$", (LIBRARY / "README.md").read_text(), re.MULTILINE)
     assert line is not None
-    few, all_, few_lto, all_lto, link, ram = (
+    samples, predictions, whole, joined, link, ram = (
         int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\d", line[1])
     )
     spare = 1.05  # another compiler's version
-    assert flash_bytes(target, requests=False) <= few * spare
-    assert flash_bytes(target, requests=True) <= all_ * spare
-    assert few_lto < few
-    assert all_lto < all_
+    assert flash_bytes(target, ()) <= samples * spare
+    assert flash_bytes(target) <= whole * spare
+    assert samples < min(predictions, 4096)
+    assert joined < whole
     assert ram_bytes(target) == (link, ram)
     assert ram <= 1.2 * 1024

@@ -3,6 +3,9 @@
 
 #include <stddef.h>
 
+/* The checksum of any bytes that are followed by their own checksum. */
+#define RESIDUE 0x2144DF1Cu
+
 enum { HEADER = 5, CHECKSUM = 4, SLACK = 2, FULL_BLOCK = 0xFF, RESERVED_FLAGS = 0xF8 };
 
 EK_STATIC_ASSERT(SLACK + HEADER == EK_PAYLOAD_AT, the_payload_follows_the_header);
@@ -49,17 +52,9 @@ static void keep(ek_decoder *decoder, uint8_t byte)
     }
 }
 
-static uint32_t little_endian(const uint8_t *bytes)
-{
-    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 |
-           (uint32_t)bytes[3] << 24;
-}
-
 static ek_received opened(const uint8_t *bytes, uint16_t count, ek_frame *frame)
 {
-    uint16_t checked = (uint16_t)(count - CHECKSUM);
-
-    if (ek_crc32(0, bytes, checked) != little_endian(bytes + checked)) {
+    if (ek_crc32(0, bytes, count) != RESIDUE) {
         return EK_BAD_CRC;
     }
     frame->version = bytes[0];
@@ -67,7 +62,7 @@ static ek_received opened(const uint8_t *bytes, uint16_t count, ek_frame *frame)
     frame->flags = bytes[2];
     frame->seq = (uint16_t)(bytes[3] | (unsigned)bytes[4] << 8);
     frame->payload = bytes + HEADER;
-    frame->length = (uint16_t)(checked - HEADER);
+    frame->length = (uint16_t)(count - EK_OVERHEAD);
     if (frame->version != EK_VERSION) {
         return EK_BAD_VERSION;
     }
@@ -142,6 +137,7 @@ uint16_t ek_frame_encode(uint8_t *wire, uint8_t type, uint8_t flags, uint16_t se
 {
     uint8_t *header = wire + SLACK;
     uint8_t *checksum = header + HEADER + length;
+    const uint8_t *end;
     uint32_t crc;
 
     header[0] = EK_VERSION;
@@ -150,9 +146,8 @@ uint16_t ek_frame_encode(uint8_t *wire, uint8_t type, uint8_t flags, uint16_t se
     header[3] = (uint8_t)(seq & 0xFFu);
     header[4] = (uint8_t)(seq >> 8);
     crc = ek_crc32(0, header, (uint16_t)(HEADER + length));
-    checksum[0] = (uint8_t)(crc & 0xFFu);
-    checksum[1] = (uint8_t)(crc >> 8 & 0xFFu);
-    checksum[2] = (uint8_t)(crc >> 16 & 0xFFu);
-    checksum[3] = (uint8_t)(crc >> 24);
+    for (end = checksum + CHECKSUM; checksum != end; crc >>= 8) {
+        *checksum++ = (uint8_t)(crc & 0xFFu);
+    }
     return stuff(wire, (uint16_t)(length + EK_OVERHEAD));
 }

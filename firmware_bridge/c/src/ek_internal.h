@@ -14,7 +14,7 @@ enum {
 };
 
 /* ek_link.due */
-enum { DUE_ACK = 1, DUE_HELLO = 2, DUE_TIME = 4, DUE_BEAT = 8, DUE_FLUSH = 16 };
+enum { DUE_ACK = 1, DUE_HELLO = 2, DUE_TIME = 4, DUE_BEAT = 8 };
 
 /* Microseconds since boot. */
 uint64_t ek_now(const ek_link *link);
@@ -32,7 +32,7 @@ void ek_hold(ek_link *link, ek_type type, uint16_t length);
 void ek_give_up(ek_link *link);
 void ek_put_hello(const ek_link *link, ek_writer *writer);
 
-/* Takes an integer of at least `least` and at most `most`. */
-bool ek_get_within(ek_reader *reader, uint32_t least, uint32_t most, uint32_t *value);
+/* Takes an integer of at most `most`. */
+bool ek_get_upto(ek_reader *reader, uint32_t most, uint32_t *value);
 
 #endif

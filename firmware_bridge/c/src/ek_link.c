@@ -61,16 +61,9 @@ uint16_t ek_payload_limit(const ek_link *link)
 static bool drain(ek_link *link)
 {
     const ek_setup *setup = link->setup;
-    static const uint8_t flush = 0;
 
     if (link->tx_length == 0) {
         return true;
-    }
-    if ((link->due & DUE_FLUSH) != 0) {
-        if (setup->write(setup->context, &flush, 1) == 0) {
-            return false;
-        }
-        link->due &= (uint8_t)~DUE_FLUSH;
     }
     while (link->tx_at < link->tx_length) {
         uint16_t rest = (uint16_t)(link->tx_length - link->tx_at);
@@ -146,6 +139,7 @@ void ek_give_up(ek_link *link)
 
 static void send_hello(ek_link *link)
 {
+    static const uint8_t flush = 0;
     ek_writer writer;
     uint16_t limit = ek_payload_limit(link);
     uint16_t count;
@@ -153,7 +147,7 @@ static void send_hello(ek_link *link)
 
     if (link->hello_at == 0) {
         link->hello_us = ek_now(link);
-        link->due |= DUE_FLUSH;
+        link->setup->write(link->setup->context, &flush, 1); /* ends what noise may have left; is of no matter if it is not taken */
     }
     ek_begin_frame(link, &writer);
     writer.skip = link->hello_at;
@@ -285,13 +279,10 @@ void ek_link_poll(ek_link *link)
 
     if (ek_link_is_open(link) && now_us - link->heard_at_us >= PATIENCE_US) {
         link->state &= (uint8_t)~STATE_OPEN;
-        link->due &= DUE_FLUSH;
+        link->due = 0;
     }
     if (now_us - link->beat_at_us >= SECOND_US) {
-        link->beat_at_us += SECOND_US;
-        if (now_us - link->beat_at_us >= SECOND_US) {
-            link->beat_at_us = now_us;
-        }
+        link->beat_at_us = now_us;
         link->due |= (uint8_t)(ek_link_is_open(link) ? DUE_BEAT : DUE_HELLO);
     }
     while (drain(link) && send_next(link, now_us)) {

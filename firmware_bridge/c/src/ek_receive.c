@@ -7,9 +7,9 @@
 #define REPETITION 0x8000u
 enum { SEEN_ALL = 0x3F };
 
-bool ek_get_within(ek_reader *reader, uint32_t least, uint32_t most, uint32_t *value)
+bool ek_get_upto(ek_reader *reader, uint32_t most, uint32_t *value)
 {
-    return ek_get_uint(reader, value) && *value >= least && *value <= most;
+    return ek_get_uint(reader, value) && *value <= most;
 }
 
 static void start_session(ek_link *link, uint32_t peer)
@@ -22,18 +22,13 @@ static void start_session(ek_link *link, uint32_t peer)
     ek_give_up(link);
 }
 
-/* The keys of a HELLO that everyone sends, and their ranges. */
+/* The keys of a HELLO that everyone sends. */
 enum { VERSION, NONCE, HEARD, OPEN, MAX_FRAME, MAX_MESSAGE, KEYS };
 
-static const struct {
-    uint32_t least;
-    uint32_t most;
-} ranges[KEYS] = {{1, UINT8_MAX},
-                  {1, UINT32_MAX},
-                  {0, UINT32_MAX},
-                  {0, 0},
-                  {EK_MIN_FRAME, EK_MAX_FRAME},
-                  {EK_MIN_FRAME - EK_OVERHEAD, EK_MAX_MESSAGE}};
+static bool is_within(uint32_t value, uint32_t least, uint32_t most)
+{
+    return value >= least && value <= most;
+}
 
 static bool take_hello(ek_link *link, const ek_frame *frame, uint32_t now_us)
 {
@@ -56,13 +51,14 @@ static bool take_hello(ek_link *link, const ek_frame *frame, uint32_t now_us)
             ek_skip(&reader);
             continue;
         }
-        if (key == OPEN ? !ek_get_bool(&reader, &open)
-                        : !ek_get_within(&reader, ranges[key].least, ranges[key].most, &values[key])) {
+        if (key == OPEN ? !ek_get_bool(&reader, &open) : !ek_get_uint(&reader, &values[key])) {
             return false;
         }
         seen = (uint8_t)(seen | 1u << key);
     }
-    if (seen != SEEN_ALL) {
+    if (seen != SEEN_ALL || values[NONCE] == 0 || !is_within(values[VERSION], 1, UINT8_MAX) ||
+        !is_within(values[MAX_FRAME], EK_MIN_FRAME, EK_MAX_FRAME) ||
+        !is_within(values[MAX_MESSAGE], EK_MIN_FRAME - EK_OVERHEAD, EK_MAX_MESSAGE)) {
         return false;
     }
     if (values[NONCE] != link->peer) {
@@ -86,7 +82,7 @@ static bool take_ack(ek_link *link, const ek_frame *frame)
     uint32_t status;
 
     ek_reader_init(&reader, frame->payload, frame->length);
-    if (!ek_get_within(&reader, 0, UINT8_MAX, &status) || link->hold_length == 0 || link->hold_sent == 0 ||
+    if (!ek_get_upto(&reader, UINT8_MAX, &status) || link->hold_length == 0 || link->hold_sent == 0 ||
         frame->seq != link->hold_seq) {
         return false;
     }
@@ -113,7 +109,7 @@ static bool take_question(ek_link *link, const ek_frame *frame, uint64_t now_us)
     int64_t offset;
 
     ek_reader_init(&reader, frame->payload, frame->length);
-    if (!ek_get_array(&reader, &items) || items < 2 || !ek_get_within(&reader, 0, 0, &kind) ||
+    if (!ek_get_array(&reader, &items) || items < 2 || !ek_get_upto(&reader, 0, &kind) ||
         !ek_get_uint64(&reader, &asked)) {
         return false;
     }

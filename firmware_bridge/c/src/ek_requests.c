@@ -96,7 +96,7 @@ static ek_ack take_command(ek_link *link, ek_reader *reader)
     int32_t status;
     uint16_t length;
 
-    if (!ek_get_array(reader, &items) || items < 2 || !ek_get_within(reader, 0, UINT16_MAX, &id) ||
+    if (!ek_get_array(reader, &items) || items < 2 || !ek_get_upto(reader, UINT16_MAX, &id) ||
         !ek_get_text(reader, &command.name, &command.name_length) || command.name_length == 0 ||
         command.name_length > EK_MAX_NAME) {
         return EK_ACK_REFUSED;

@@ -1,4 +1,5 @@
-/* The least that firmware has around a link; tools/bridge_sizes.py weighs the library in it. WITH_REQUESTS: takes CONFIG and COMMAND. */
+/* The least that firmware has around a link; tools/bridge_sizes.py weighs the library in it. WITH_PREDICTIONS: sends reliable
+ * predictions too; WITH_REQUESTS: and takes CONFIG and COMMAND. */
 #include "ek_link.h"
 
 extern volatile uint8_t line_register;
@@ -59,14 +60,18 @@ static const ek_setup setup = {.write = write_line,
 int main(void)
 {
     static int16_t samples[64];
+#ifdef WITH_PREDICTIONS
     static float score;
     ek_prediction prediction = {.scores = &score, .score_count = 1};
+#endif
 
     ek_link_init(&host, &setup, 1);
     for (;;) {
         ek_link_feed(&host, line_register);
         ek_link_poll(&host);
         (void)ek_link_send_int16(&host, 0, clock_register, samples, 64);
+#ifdef WITH_PREDICTIONS
         (void)ek_link_send_prediction(&host, &prediction, true);
+#endif
     }
 }
