@@ -94,6 +94,8 @@ def _contradictions(job: Job, strategy: Strategy | None) -> Iterator[str]:
             yield "secure: needs rounds with one cohort; fedbuff has none"
         if strategy is not None and strategy.__class__.__name__ not in ("FedAvg", "FedProx"):
             yield "secure: gives sums alone; use fedavg or fedprox"
+        if job.training.codec != "float32":
+            yield "training.codec: a secure sum is of whole numbers all the same; leave it out"
         if job.limits.clip is not None:
             yield "secure: no single update is seen, so limits.clip cannot be"
     needed = 1

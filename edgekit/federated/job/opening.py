@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 import numpy as np
 
@@ -121,13 +122,14 @@ def open_job(job: Job, *, source: str = "JOB.toml") -> OpenJob:
 
 
 def _private(table: PrivacyTable, share: float, rounds: int) -> tuple[Mechanism, Budget]:
+    usual: Literal["poisson", "fixed"] = "poisson" if table.mechanism == "central" else "fixed"
     asked = Asked(
         kind=table.mechanism,
         longest=table.clip,
         noise=table.noise,
         epsilon=table.epsilon,
         delta=table.delta,
-        sampling=table.sampling,
+        sampling=table.sampling or usual,
         sharers=table.sharers,
     )
     return asked.settled(boards=table.boards, share=share, rounds=rounds)

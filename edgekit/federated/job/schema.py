@@ -104,7 +104,7 @@ class PrivacyTable(Table, frozen=True, kw_only=True):
         noise: the noise multiplier; what the budget needs where left out.
         epsilon: the budget: no round begins that would go beyond it; `None` for no bound.
         delta: of the guarantee; by the number of boards where left out.
-        sampling: how boards are drawn.
+        sampling: how boards are drawn; `poisson` for `central` and else `fixed` where left out.
         sharers: with `distributed`, how many updates a sum is of at least.
     """
 
@@ -114,7 +114,7 @@ class PrivacyTable(Table, frozen=True, kw_only=True):
     noise: Positive | None = None
     epsilon: Positive | None = None
     delta: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
-    sampling: Literal["poisson", "fixed"] = "poisson"
+    sampling: Literal["poisson", "fixed"] | None = None
     sharers: Boards | None = None
 
 

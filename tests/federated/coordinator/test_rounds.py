@@ -236,6 +236,26 @@ def test_a_budget_that_is_spent_ends_the_job_before_a_round_begins() -> None:
     assert course.budget.spent().least <= 1.0
 
 
+def test_a_round_that_draws_nobody_is_combined_of_nothing() -> None:
+    course = Rounds(replace(RULES, replaces=False, least=0), lambda online, rng: [], Standing())
+    for name in "abc":
+        course.hear(board(name), 0.0)
+    assert kinds(course.tick(0.0)) == ["Open", "Note"]
+    assert course.tick(0.0) == [Combine(())]
+
+
+def test_where_who_takes_part_is_drawn_once_nobody_is_replaced() -> None:
+    course = Rounds(replace(RULES, replaces=False), lambda online, rng: ["a", "b", "c"], Standing())
+    for name in "abcdef":
+        course.hear(board(name), 0.0)
+    assert invited(course.tick(0.0)) == ["a", "b", "c"]
+    course.answer("a", 1, accepts=False, why="hot")
+    assert course.tick(1.0) == []
+    deliver(course, "b", 2.0)
+    deliver(course, "c", 2.0)
+    assert combined(course.tick(2.0)) == ["b", "c"]
+
+
 def buffered(names: Iterable[str], size: int = 2, **more: int) -> Buffered:
     course = Buffered(
         replace(RULES, **more),

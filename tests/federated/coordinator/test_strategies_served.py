@@ -115,6 +115,15 @@ def test_central_privacy_is_counted_shown_and_ends_the_job_when_it_is_spent(scen
     assert again.summary.done == summary.done
 
 
+def test_rounds_that_draw_each_board_by_chance_count_with_whoever_is_drawn(scene: Scene) -> None:
+    table = '[privacy]\nmechanism = "central"\nclip = 1.0\nnoise = 1.0\nboards = 10\ndelta = 1e-3\n'
+    with scene.crowd():
+        served = scene.serve(table, strategy='name = "fedavg"\nshare = 0.2', count=6)
+    assert served.summary.done == 6
+    assert all(one.updates == one.chosen for one in served.summary.last)
+    assert not any("void" in change.what for change in scene.changes)
+
+
 def test_local_privacy_is_asked_of_each_board(scene: Scene) -> None:
     table = '[privacy]\nmechanism = "local"\nclip = 0.5\nnoise = 1.0\nboards = 10\ndelta = 1e-3\n'
     norms = []
