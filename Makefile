@@ -3,7 +3,7 @@ PYTHON_IN := .venv/bin/python
 # Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help demo test check fix bench kills crash-points fleet power-cuts board-services soak setup system
+.PHONY: help demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench setup system
 
 help:
 	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
@@ -11,7 +11,7 @@ help:
 	@echo "make check   format, lint, types, imports and every test: what CI runs"
 	@echo "make fix     repair what a machine can"
 	@echo "make bench   measure; DATA=folder names the real models and data"
-	@echo "make kills, crash-points, fleet, power-cuts, soak   the heavier checks"
+	@echo "make kills, crash-points, fleet, power-cuts, soak, flower   the heavier checks"
 
 demo: setup system
 	@$(PYTHON_IN) -m tools.demo
@@ -55,6 +55,15 @@ board-services: setup
 # An hour of harm: BUNDLE=folder VIDEO=file OUT=folder
 soak: setup system
 	$(PYTHON_IN) -m tools.soak --bundle $(BUNDLE) --video $(VIDEO) --out $(OUT)
+
+# A real Flower SuperLink with two SuperNodes, and what they cost; in an environment of their own.
+flower: setup
+	@tools/flower_app/venv.sh
+	.cache/flower/bin/python -m pytest tests/federated/flower
+
+flower-bench: setup
+	@tools/flower_app/venv.sh
+	.cache/flower/bin/python -m tools.bench.flower $(if $(MQTT),--mqtt $(MQTT))
 
 setup:
 	@tools/setup.sh
