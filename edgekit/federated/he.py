@@ -24,6 +24,7 @@ from edgekit.learning.federated.he import (
     check_ciphertext,
     check_he_settings,
     context_without_keys,
+    new_context,
     numbers_of_parts,
     tenseal_library,
 )
@@ -173,7 +174,9 @@ def add_ciphertexts(
     for place, (part, count) in enumerate(zip(parts, counts, strict=True)):
         check_ciphertext(part, count)
         vector = _vector(part)
-        found.append(bytes((_vector(total[place]) + vector if total else vector).serialize()))
+        _sum_of(_reference(count), vector)  # what fits no other must not be the first
+        added = _sum_of(_vector(total[place]), vector) if total else vector
+        found.append(bytes(added.serialize()))
     return found
 
 
@@ -182,6 +185,20 @@ def _vector(part: bytes) -> Any:
         return tenseal_library().ckks_vector_from(_context(), part)
     except Exception as error:  # TenSEAL raises whatever SEAL and protobuf do
         raise InputError(f"a ciphertext is damaged: {error}") from error
+
+
+def _sum_of(one: Any, other: Any) -> Any:
+    try:
+        return one + other
+    except Exception as error:  # as above
+        raise InputError(f"a ciphertext is of other parameters: {error}") from error
+
+
+@cache
+def _reference(count: int) -> Any:
+    """A ciphertext as they should be, of a key that nobody keeps."""
+    made = tenseal_library().ckks_vector(new_context(), [0.0] * count)
+    return _vector(bytes(made.serialize()))
 
 
 @cache

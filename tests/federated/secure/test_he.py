@@ -155,6 +155,19 @@ def test_ciphertexts_of_another_form_are_refused_before_the_library_reads_them()
             check_ciphertext(wrong, 2048)
 
 
+def test_a_ciphertext_that_lies_about_its_scale_is_refused_though_it_comes_first(
+    server, sent
+) -> None:
+    """Else the honest ones after it would not fit, and be blamed."""
+    good = cbor2.loads(sent["board-0"])
+    lie = _ciphertext(scale=2.0**18)[:-8] + _ciphertext()[-8:]
+    check_ciphertext(lie, 2048)
+    with pytest.raises(MessageRefused, match="of other parameters: scale mismatch") as error:
+        server.add("board-0", cbor2.dumps(good | {"parts": [lie, good["parts"][1]]}))
+    assert error.value.sender == "board-0"
+    server.add("board-1", sent["board-1"])
+
+
 def test_a_message_that_ends_the_child_is_refused_and_the_sum_is_kept(server, sent, keys) -> None:
     for name in ("board-0", "board-1"):
         server.add(name, sent[name])
