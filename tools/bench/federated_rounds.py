@@ -210,6 +210,7 @@ def _print(
 
 def _print_idle(broker: PrivateBroker, seconds: float, count: int) -> None:
     with _counting(broker) as moved:
+        time.sleep(5)  # the broker counts once a second: the rounds have to be in it
         before = moved()
         time.sleep(seconds)
         after = moved()

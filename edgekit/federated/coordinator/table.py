@@ -48,7 +48,7 @@ def drawing(summary: Summary, newest: list[Change]) -> "RenderableType":
         newest: the end of its history.
     """
     from rich.console import Group
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     head = Text(printable(f"{summary.job}  fleet {summary.fleet}  "))
@@ -67,7 +67,8 @@ def drawing(summary: Summary, newest: list[Change]) -> "RenderableType":
     if summary.needed is not None:
         place += f"; the round takes {summary.needed} updates, at most {summary.waits_s:.0f} s more"
     columns = columns_for(summary.last)
-    rounds = Table(*(column.title for column in columns), box=None, pad_edge=False)
+    titles = (Column(column.title, justify="right") for column in columns)
+    rounds = Table(*titles, box=None, pad_edge=False)
     for one in summary.last:
         style = "bold" if one.number == summary.best else ""
         rounds.add_row(*(column.text(one) for column in columns), style=style)

@@ -1,8 +1,11 @@
 """JOB.toml: every mistake at once."""
 
+import re
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,7 +16,16 @@ from edgekit.errors import ConfigError, InputError
 from edgekit.federated.coordinator.line import Heard, Line
 from edgekit.federated.coordinator.mail import Mail, read_letter
 from edgekit.federated.job import load_job, open_job
-from edgekit.federated.job.schema import Job
+from edgekit.federated.job.schema import (
+    EvaluationTable,
+    Job,
+    LimitsTable,
+    PrivacyTable,
+    ResultTable,
+    RoundsTable,
+    SecureTable,
+    TrainingTable,
+)
 from edgekit.learning.federated.framing import chunked
 from edgekit.learning.federated.messages import Answer, encode
 from edgekit.messaging.settings import MqttSettings
@@ -27,6 +39,22 @@ def mistakes(folder: Path, text: str) -> list[str]:
     with pytest.raises(ConfigError) as raised:
         load_job(path)
     return list(raised.value.mistakes)
+
+
+def test_the_guides_example_is_a_job() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "federated_rounds.md").read_text()
+    (block,) = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    job = check(tomllib.loads(block), Job, source="docs", folder=Path())
+    assert (job.name, job.rounds.count, job.strategy["share"]) == ("gate-sounds", 50, 0.2)
+
+
+def test_the_guide_has_every_setting() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "federated_rounds.md").read_text()
+    tables = [RoundsTable, TrainingTable, LimitsTable, EvaluationTable, PrivacyTable, SecureTable,
+              ResultTable]  # fmt: skip
+    for table in tables:
+        for field in msgspec.structs.fields(table):
+            assert f"`{field.name}`" in text, f"{table.__name__}.{field.name}"
 
 
 def test_all_mistakes_of_form_come_at_once(tmp_path: Path) -> None:
