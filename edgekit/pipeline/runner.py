@@ -80,7 +80,6 @@ class PipelineRunner:
         failure: why the last run's source or work broke, where it did.
         witness: sees each sample that the model answered, with the answer, while it is set; the
             sample's memory is only lent to it.
-        tap: sees each such sample before anybody is told of the answer; else as `witness`.
     """
 
     def __init__(
@@ -115,7 +114,7 @@ class PipelineRunner:
         self.counts = counts or Counts()
         self.failure: EdgekitError | None = None
         self.witness: Witness | None = None
-        self.tap: Tap | None = None
+        self._taps: dict[str, Tap] = {}  # replaced, never changed: the worker goes through it
         self._session = session
         self._sinks = sinks
         self._boot = boot
@@ -142,6 +141,17 @@ class PipelineRunner:
     def waiting(self) -> int:
         """Samples whose turn has not come."""
         return len(self._mailbox)
+
+    def show_to(self, owner: str, tap: Tap | None) -> None:
+        """Lets somebody see each sample that the model answered, before the answer is told.
+
+        Args:
+            owner: who; in place of what that owner had before.
+            tap: is called on the worker's thread, and the sample's memory is only lent to it;
+                `None` to see no more.
+        """
+        others = {name: other for name, other in self._taps.items() if name != owner}
+        self._taps = others if tap is None else {**others, owner: tap}
 
     def latencies_ms(self) -> list[float]:
         """Capture to prediction, for the last thousand or so."""
@@ -251,7 +261,7 @@ class PipelineRunner:
         self._latencies_ms.append((time.monotonic_ns() - sample.taken_at_ns) / 1e6)
         self._ages_ms.append(timing.age)
         inference = self._inference(sample, session, prediction, timing)
-        if (tap := self.tap) is not None:
+        for tap in self._taps.values():
             tap(sample, inference)
         self._pass_through(inference)
         if (witness := self.witness) is not None:

@@ -31,6 +31,7 @@ from edgekit.pipeline.runner import Tap
 
 _log = logging.getLogger(__name__)
 _NOBODY = time(0)
+_OWNER = "federated"
 
 Pipelines = Callable[[], Mapping[str, Pipeline]]
 
@@ -92,7 +93,7 @@ class Federation:
         trace: TracebackType | None,
     ) -> None:
         for pipeline in self._pipelines().values():
-            pipeline.supervised.runner.tap = None
+            pipeline.supervised.runner.show_to(_OWNER, None)
         for job in self._jobs.values():
             job.close()
         self._jobs.clear()
@@ -227,7 +228,8 @@ class Federation:
     def _tap(self) -> None:
         """Has each pipeline show its samples to the jobs that learn from it."""
         for name, pipeline in self._pipelines().items():
-            pipeline.supervised.runner.tap = _tap_of([job.data for job in self._of(name)])
+            tap = _tap_of([job.data for job in self._of(name)])
+            pipeline.supervised.runner.show_to(_OWNER, tap)
 
     def _of(self, pipeline: str) -> list[_Job]:
         return [job for job in list(self._jobs.values()) if job.table.pipeline == pipeline]
