@@ -26,6 +26,7 @@ from edgekit.config.surroundings import (
 from edgekit.config.table import Seconds, Table, TopicLevel
 from edgekit.config.thermal import ThermalSettings
 from edgekit.config.updates import UpdateTable
+from edgekit.config.vertical import VerticalTable
 
 _Sinks = Annotated[tuple[Sink, ...], msgspec.Meta(min_length=1)]
 
@@ -58,6 +59,7 @@ class Settings(Table, frozen=True, kw_only=True):
     prometheus: PrometheusTable | None = None
     updates: UpdateTable | None = None
     federated: dict[TopicLevel, FederatedTable] = msgspec.field(default_factory=dict)
+    vertical: dict[TopicLevel, VerticalTable] = msgspec.field(default_factory=dict)
     mcu: dict[TopicLevel, McuTable] = msgspec.field(default_factory=dict)
     fusion: dict[TopicLevel, FusionTable] = msgspec.field(default_factory=dict)
     facts: dict[FactName, FactTable] = msgspec.field(default_factory=dict)
@@ -82,6 +84,11 @@ class Settings(Table, frozen=True, kw_only=True):
             for rule in learning.samples.rules:
                 if rule not in self.rules:
                     raise ValueError(f"federated.{job}.samples.rules: there is no rule {rule!r}")
+        for job, told in self.vertical.items():
+            if told.pipeline not in self.pipelines:
+                raise ValueError(f"vertical.{job} learns from no pipeline {told.pipeline!r}")
+            if job in self.federated:
+                raise ValueError(f"vertical.{job}: a job of rounds has that name")
         if len(readers) > 1:
             raise ValueError(f"pipelines {', '.join(readers)} would take each other's stdin rows")
 
@@ -108,3 +115,5 @@ class Settings(Table, frozen=True, kw_only=True):
             yield "there is [sparkplug]"
         if self.federated:
             yield "there is [federated]"
+        if self.vertical:
+            yield "there is [vertical]"

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,6 +21,7 @@ from edgekit.daemon.clock import ClockKeeper
 from edgekit.daemon.code_trial import CodeTrial, code_on_trial
 from edgekit.daemon.cooling import Cooling
 from edgekit.daemon.deployments import Deployments
+from edgekit.daemon.learning import Learning
 from edgekit.daemon.mcu import Mcus
 from edgekit.daemon.metrics import MetricsReader, skipped
 from edgekit.daemon.notify import Notifier, SilentNotifier
@@ -41,9 +41,6 @@ from edgekit.messaging.topics import Topics
 from edgekit.pipeline.capture.source import CaptureSource
 from edgekit.pipeline.parts import Inference
 from edgekit.runtime.session import Session
-
-if TYPE_CHECKING:
-    from edgekit.daemon.federated.federation import Federation
 
 _log = logging.getLogger(__name__)
 _DRAIN_S = 5.0
@@ -91,7 +88,6 @@ class App:
         self._link: MqttLink | None = None
         self._outbox: Outbox | None = None
         self._running: Running | None = None
-        self._federation: Federation | None = None
         self._listeners: list[Callable[[Inference], None]] = []
 
     def startup(self) -> None:
@@ -124,12 +120,21 @@ class App:
         self._workshop = workshop
         self._settings = settings
         self._deployments = self._open_updates(settings, state)
-        self._federation = self._open_federation(settings, state)
-        learning = [] if self._federation is None else [self._federation]
+        self._learning = Learning(
+            settings,
+            state,
+            self._resources,
+            source=str(self._config),
+            link=self._link,
+            topics=self._topics,
+            boot=self._boot,
+            pipelines=lambda: self._running.pipelines if self._running else {},
+            cooling=self._cooling,
+        )
         self._running = Running(
             self._resolved(settings),
             workshop,
-            witnesses=[*records.witnesses, *learning],
+            witnesses=[*records.witnesses, *self._learning.witnesses],
             progress=self._loading,
         )
         mcus = Mcus(workshop.ports)
@@ -141,7 +146,7 @@ class App:
             clock=self._clock,
             cooling=self._cooling,
             state=state,
-            federated=dict if self._federation is None else self._federation.metrics,
+            federated=self._learning.metrics,
             ports=lambda: workshop.ports.all,
         )
         self._remote = Remote(
@@ -150,14 +155,13 @@ class App:
             records=records,
             reload=self._reload,
             set_metrics_interval=self._set_metrics_interval,
-            label=None if self._federation is None else self._federation.label,
+            label=self._learning.label,
             mcu=mcus.command,
         )
         self._listeners = [self._running.hear, *records.listeners]
         self._plan_chores(settings, records)
         self._plan_code_trial(state)
-        if self._federation is not None:
-            self._federation.open(settings.federated)
+        self._learning.open(settings)
         if self._deployments is not None:
             self._resources.enter_context(self._deployments)
             self._chores.add("hints", _HINTS_EVERY_S, self._deployments.look)
@@ -299,7 +303,7 @@ class App:
             check_surroundings(settings, source=str(self._config))
             told = self._in_force.reload(self._resolved(settings))
             self._settings = settings
-            self._follow_federated()
+            self._learning.follow(self._settings)
             self._stuck_s = settings.stuck_s
             self._cooling.follow(settings.thermal)
             self._remote.apply_again()
@@ -346,33 +350,6 @@ class App:
             link=self._link,
         )
 
-    def _open_federation(self, settings: Settings, state: Path | None) -> "Federation | None":
-        if not settings.federated or self._link is None:
-            return None
-        if state is None:
-            if settings.state is None and "STATE_DIRECTORY" not in os.environ:
-                mistakes = ["federated: needs a state directory: set `state`"]
-                raise ConfigError(str(self._config), mistakes)
-            _log.error("nothing is learned until then")
-            return None
-        from edgekit.daemon.federated.federation import Federation
-
-        federation = Federation(
-            state,
-            link=self._link,
-            topics=self._topics,
-            boot=self._boot,
-            pipelines=lambda: self._running.pipelines if self._running else {},
-            cooling=self._cooling,
-        )
-        return self._resources.enter_context(federation)
-
-    def _follow_federated(self) -> None:
-        if self._federation is not None:
-            self._federation.follow(self._settings.federated)
-        elif self._settings.federated:
-            _log.warning("[federated] is new, which takes effect at the next start")
-
     def _resolved(self, settings: Settings) -> Settings:
         """The settings with the bundles that updates have put in place of theirs."""
         if self._deployments is None:
@@ -394,7 +371,7 @@ class App:
         """Has pipelines follow the bundles that are current now, without losing a sample."""
         with self._changing():
             told = self._in_force.reload(self._resolved(self._settings))
-            self._follow_federated()
+            self._learning.follow(self._settings)
             self._remote.apply_again()
             self._tell_status()
         _log.info("updated: %s", told)

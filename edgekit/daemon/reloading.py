@@ -12,7 +12,7 @@ _MODEL = ("bundle", *EngineSettings.__struct_fields__)
 """What can change of a pipeline between two frames; all else takes a new pipeline."""
 _LIVE = (
     *("pipelines", "fusion", "facts", "rules", "metrics_interval_s", "stuck_s", "thermal"),
-    "federated",
+    *("federated", "vertical"),
 )
 """The tables that a reload follows; the others are read at start alone."""
 
