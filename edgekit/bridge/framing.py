@@ -121,6 +121,8 @@ class FrameReader:
         self._room = longest + 1 + longest // 254  # of COBS, without the delimiter
         self._held = bytearray()
         self._is_skipping = False
+        self._beyond = 0
+        """Bytes that the last block of what is skipped still wants."""
 
     @property
     def held(self) -> int:
@@ -136,18 +138,32 @@ class FrameReader:
             self._held.clear()
             self._is_skipping = False
             if was_skipping:
-                yield Damage("length")
+                yield Damage("cobs" if self._beyond else "length")
             elif whole:
                 yield decode_frame(whole, version=self.version, longest=self._longest)
         self._hold(rest)
 
     def _hold(self, piece: bytes) -> None:
         if self._is_skipping:
+            self._beyond = _beyond(piece, self._beyond)
             return
         if len(self._held) + len(piece) > self._room:
             self._is_skipping = True
+            self._beyond = _beyond(bytes(self._held) + piece, 0)
             self._held.clear()
             self.high_water = self._room
             return
         self._held += piece
         self.high_water = max(self.high_water, len(self._held))
+
+
+def _beyond(piece: bytes, at: int) -> int:
+    """How far the last COBS block in a piece without zeros reaches beyond it.
+
+    Args:
+        piece: bytes, none of them 0.
+        at: where its first whole block begins.
+    """
+    while at < len(piece):
+        at += piece[at]
+    return at - len(piece)

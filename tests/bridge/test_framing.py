@@ -42,10 +42,24 @@ def test_whatever_bytes_come_the_reader_holds_less_than_a_frame(pieces: list[byt
 def test_a_flood_without_an_end_is_skipped_and_the_next_frame_is_heard() -> None:
     reader = FrameReader()
     for _ in range(2000):
-        assert not list(reader.feed(b"\x55" * 1000))
+        assert not list(reader.feed(b"\1" * 1000))
         assert reader.held == 0 or reader.held <= 511
     frame = Frame(5, WHOLE, 7, b"fine")
     assert list(reader.feed(b"\0" + encode_frame(frame))) == [Damage("length"), frame]
+
+
+@pytest.mark.parametrize("size", [509, 510, 511, 512, 513, 514, 700, 5000])
+@pytest.mark.parametrize("step", [1, 7, 6000])
+def test_of_what_is_too_long_a_block_beyond_its_end_is_told_first(size: int, step: int) -> None:
+    """As the checks' order has it, however the bytes come."""
+    whole, beyond = b"\1" * size, b"\1" * (size - 1) + b"\2"
+    for piece, fault in ((whole, "length"), (beyond, "cobs")):
+        reader = FrameReader()
+        wire = piece + b"\0"
+        pieces = [wire[at : at + step] for at in range(0, len(wire), step)]
+        found = [one for piece in pieces for one in reader.feed(piece)]
+        assert found in ([Damage(fault)], [Damage("crc")])
+        assert found == [Damage(fault)] or size <= 509
 
 
 def test_a_reader_of_short_frames_refuses_longer_ones() -> None:
