@@ -54,7 +54,7 @@ class Script:
         sent: what it sends for an update's message: payloads for `up`.
         waits: holds its training until it is set.
         before: what it sends before it trains: payloads for `up`.
-        drops: the phase of a secure sum from which on it is silent.
+        drops: the phase of a secure sum in which it goes offline, before it answers.
     """
 
     accepts: bool | None = True
@@ -302,6 +302,8 @@ class Crowd:
             said = decode(message)
             assert isinstance(said, Secure)
             if board.script.drops and PHASES.index(said.phase) >= PHASES.index(board.script.drops):
+                board.online = False
+                self.tell(board)
                 return
             board.said.append(message)
             for payload in chunked(message, invite.chunk_bytes):

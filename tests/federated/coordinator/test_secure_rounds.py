@@ -38,8 +38,8 @@ def test_a_secure_round_learns_what_a_plain_one_learns(scene: Scene) -> None:
 def test_boards_may_drop_out_of_any_phase(scene: Scene, phase: str) -> None:
     gone = {name: Script(drops=phase) for name in BOARDS[:2]}
     with scene.crowd(gone) as crowd:
-        served = scene.serve(SECURE, count=1, minimum=8, answer_s=0.5, deadline_s=3)
-        assert crowd.wait(lambda: all(b.receipts for b in list(crowd.boards.values())[2:]))
+        served = scene.serve(SECURE, count=1, minimum=8, grace_s=0)
+        assert crowd.wait(lambda: all(crowd.boards[name].receipts for name in BOARDS[2:]))
     (one,) = served.summary.last
     assert one.updates == (10 if phase == "unmask" else 8)
     states = {n: {s for _, s, _ in b.receipts} for n, b in crowd.boards.items()}
@@ -49,7 +49,7 @@ def test_boards_may_drop_out_of_any_phase(scene: Scene, phase: str) -> None:
 def test_too_few_boards_void_a_secure_round_and_say_so(scene: Scene) -> None:
     gone = {name: Script(drops="share") for name in BOARDS[:6]}
     with scene.crowd(gone):
-        served = scene.serve(SECURE, count=1, answer_s=0.3, deadline_s=2, attempts=2)
+        served = scene.serve(SECURE, count=1, minimum=4, grace_s=0, attempts=1)
     assert served.summary.state == "stopped"
     assert "boards are left after the phase share" in served.summary.reason
 
