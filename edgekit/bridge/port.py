@@ -6,8 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from edgekit.bridge import packets as p
 from edgekit.bridge.calls import Call, Calls
@@ -15,6 +14,7 @@ from edgekit.bridge.cbor import Malformed, decode
 from edgekit.bridge.counts import LinkCounts
 from edgekit.bridge.happenings import Arrived, Closed, Opened
 from edgekit.bridge.host import Drifting, Host, HostHappening, Misfit, Samples, Scored
+from edgekit.bridge.listening import Gone, Listener
 from edgekit.bridge.pipe import Pipe, open_port
 from edgekit.bridge.reliable import Settled
 from edgekit.bridge.writing import payload_of
@@ -33,26 +33,6 @@ _JOIN_S = 2.0
 _LONGEST_NAME_BYTES = 32
 _LINES_A_MINUTE = 30
 _LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR)
-
-
-class Listener(Protocol):
-    """Hears what happens at a port, on the port's thread: it must not wait for anything."""
-
-    def hear(self, happening: "Samples | Scored | Gone | Opened") -> None:
-        """Takes what has happened."""
-
-
-@dataclass(frozen=True)
-class Gone:
-    """The device, or the way to it, is not there any more; or samples are missing.
-
-    Attributes:
-        reason: one line.
-        is_broken: whether the port was closed; it is opened again by itself.
-    """
-
-    reason: str
-    is_broken: bool = False
 
 
 class Port:

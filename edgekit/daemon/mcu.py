@@ -16,8 +16,9 @@ import numpy as np
 
 from edgekit.bridge.happenings import Opened
 from edgekit.bridge.host import Samples, Scored
+from edgekit.bridge.listening import Gone
 from edgekit.bridge.packets import NOTHING
-from edgekit.bridge.port import Gone, Port
+from edgekit.bridge.port import Port
 from edgekit.bridge.ports import Ports
 from edgekit.config.mcu import McuTable
 from edgekit.errors import EdgekitError, InputError

@@ -11,8 +11,9 @@ import pytest
 
 from edgekit.bridge.happenings import Opened
 from edgekit.bridge.host import Samples, Scored
+from edgekit.bridge.listening import Gone
 from edgekit.bridge.pipe import found_port, open_port
-from edgekit.bridge.port import Gone, Port
+from edgekit.bridge.port import Port
 from edgekit.bridge.ports import Ports
 from edgekit.bridge.pty_port import PtyPort
 from edgekit.bridge.simulator import SENSORS, Simulator

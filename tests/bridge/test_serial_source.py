@@ -13,8 +13,9 @@ import pytest
 from edgekit.bridge import packets as p
 from edgekit.bridge.happenings import Opened
 from edgekit.bridge.host import Samples
+from edgekit.bridge.listening import Gone
 from edgekit.bridge.pipe import open_port
-from edgekit.bridge.port import Gone, Port
+from edgekit.bridge.port import Port
 from edgekit.bridge.pty_port import PtyPort
 from edgekit.bridge.simulator import SENSORS, Simulated, Simulator
 from edgekit.errors import Unavailable

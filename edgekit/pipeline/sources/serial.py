@@ -10,8 +10,9 @@ from typing import Self
 
 from edgekit.bridge.happenings import Opened
 from edgekit.bridge.host import Samples, Scored
+from edgekit.bridge.listening import Gone
 from edgekit.bridge.packets import Device
-from edgekit.bridge.port import Gone, Port
+from edgekit.bridge.port import Port
 from edgekit.bridge.rows import RowMaker, Rows
 from edgekit.errors import Unavailable
 from edgekit.pipeline.parts import Refusal, Sample
