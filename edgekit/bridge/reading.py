@@ -46,7 +46,8 @@ def read_batch(data: p.Data, device: p.Device) -> p.Batch:
     if left or not count:
         raise Malformed(f"{sensor.name}: {len(data.samples)} bytes are no whole instants")
     raw = np.frombuffer(data.samples, sensor.format)
-    values = raw.reshape(count, sensor.channels) * float(sensor.scale) + float(sensor.offset)
+    with np.errstate(all="ignore"):  # a scale may be anything: what is not finite is told later
+        values = raw.reshape(count, sensor.channels) * float(sensor.scale) + float(sensor.offset)
     return p.Batch(data.sensor, values, _after_ns(data.timing, sensor, count))
 
 
