@@ -42,7 +42,7 @@ from tools.bench.federated_crowd import Crowd, ScriptedBoard, random_training
 from tools.private_broker import PrivateBroker
 from tools.tuned_broker import TunedBroker
 
-_CODECS = ("float32", "int8", "top-k:0.1+int8", "top-k:0.2+int4")
+_CODECS = ("float32", "int8", "top-k:0.1+int8", "top-k:0.15+int4")
 _LINES = ("max_queued_messages 0", "max_inflight_messages 0", "sys_interval 1")
 _EAGER = PolicyTable(max_busy=1.0, min_samples=1, mains=False, max_temperature_c=150.0)
 _DAY_S = 86_400
