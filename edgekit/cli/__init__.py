@@ -10,6 +10,7 @@ from edgekit.errors import EdgekitError
 
 COMMANDS = {
     "bench": "edgekit.cli.bench:bench",
+    "bridge": "edgekit.cli.bridge:bridge",
     "build": "edgekit.cli.build:build",
     "command": "edgekit.cli.command:command",
     "compare": "edgekit.cli.compare:compare",
@@ -20,6 +21,7 @@ COMMANDS = {
     "deploy": "edgekit.cli.deploy:deploy",
     "distill": "edgekit.cli.step:distill",
     "doctor": "edgekit.cli.doctor:doctor",
+    "export": "edgekit.cli.export:export",
     "federate": "edgekit.cli.federate:federate",
     "finetune": "edgekit.cli.step:finetune",
     "inspect": "edgekit.cli.inspect:inspect",

@@ -54,6 +54,10 @@ def command(
     reload                                  reads its configuration again
     set-rate [pipeline=NAME] max_hz=N       caps the samples a second (null: no cap)
     collect  [pipeline=NAME] samples=N      keeps the next samples for training
+    label    [pipeline=NAME] label=CLASS [back=N] [sequence=N]
+                                            says what one of the newest samples is
+    mcu      command=NAME [args=JSON] [device=NAME] [timeout_s=N]
+                                            has a microcontroller do something
 
     The board's [commands] table says which of these it follows.
     """

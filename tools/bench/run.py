@@ -40,7 +40,10 @@ def main(data: Path | None) -> None:
             bundle = Path(folder) / "squeezenet"
             _squeezenet(model, photos, bundle)
             measure(bundle, video)
-    modules = ["capture", "outbox", "verifying", "quantum", "gradients", "training", "compression"]
+    modules = [
+        *("capture", "outbox", "verifying", "quantum", "gradients", "training", "compression"),
+        *("federated_rounds", "secure_aggregation", "bridge"),
+    ]
     for module in (*modules, *(["nab"] if data.is_dir() else [])):
         click.echo(f"\n## tools.bench.{module}\n")
         sys.stdout.flush()
