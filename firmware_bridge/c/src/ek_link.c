@@ -235,7 +235,7 @@ static bool is_hold_due(ek_link *link, uint32_t now_us)
         shift = LONGEST_WAIT_SHIFT;
     }
     wait_us = (wait_us == 0 ? FIRST_WAIT_MS : wait_us) * 1000u << shift;
-    if (now_us - link->hold_left_us < wait_us) {
+    if ((int32_t)(now_us - link->hold_left_us) < (int32_t)wait_us) { /* it may have left after now_us */
         return false;
     }
     if (link->hold_sent < ATTEMPTS) {

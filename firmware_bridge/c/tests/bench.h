@@ -26,6 +26,7 @@ typedef struct bench {
     uint8_t message[1024];
 
     uint64_t now_us;
+    uint32_t step_us; /* that the clock goes on whenever it is read */
     uint32_t room; /* bytes that the line still takes */
     uint16_t seq;  /* of the host's reliable frames */
 

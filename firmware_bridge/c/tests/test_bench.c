@@ -39,7 +39,10 @@ static uint16_t write_line(void *context, const uint8_t *bytes, uint16_t count)
 
 static uint64_t now(void *context)
 {
-    return ((bench *)context)->now_us;
+    bench *one = (bench *)context;
+
+    one->now_us += one->step_us;
+    return one->now_us;
 }
 
 static ek_ack set_period(void *context, uint8_t sensor, uint64_t period_ns)

@@ -109,6 +109,20 @@ static void a_message_without_acknowledgement_is_sent_five_times_and_given_up(vo
     CHECK(ek_link_send_prediction(&it.link, &prediction, true) == EK_OK);
 }
 
+static void a_clock_that_goes_on_meanwhile_repeats_nothing_early(void)
+{
+    float score = 0.5f;
+    ek_prediction prediction = {.scores = &score, .score_count = 1};
+
+    bench_open(&it);
+    it.step_us = 1;
+    it.count = 0;
+    CHECK(ek_link_send_prediction(&it.link, &prediction, true) == EK_OK);
+    CHECK(it.count == 1 && it.link.counters[EK_TX_REPEATS] == 0 && it.given_up == 0);
+    bench_run(&it, 200000);
+    CHECK(it.count == 0);
+}
+
 static void the_wait_begins_when_the_frame_has_left(void)
 {
     float score = 0.5f;
@@ -285,6 +299,7 @@ void test_reliable(void)
     a_repetition_is_acknowledged_again_and_not_done_again();
     a_new_session_takes_any_number();
     a_message_without_acknowledgement_is_sent_five_times_and_given_up();
+    a_clock_that_goes_on_meanwhile_repeats_nothing_early();
     the_wait_begins_when_the_frame_has_left();
     busy_waits_and_refused_ends_it();
     a_command_waits_while_a_response_is_under_way();
