@@ -1,4 +1,4 @@
-"""`python -m tools.firmware`: the example firmware in QEMU, with its port where settings can name it."""
+"""`python -m tools.firmware`: the example firmware in QEMU, its port where settings can name it."""
 
 import argparse
 import sys
