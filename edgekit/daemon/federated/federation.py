@@ -198,6 +198,7 @@ class Federation:
                 self._boot,
                 lambda: self._conditions(table.pipeline),
                 self._turn,
+                self._is_busy,
             ),
             on_counted=use,
         )
@@ -233,6 +234,9 @@ class Federation:
 
     def _of(self, pipeline: str) -> list[_Job]:
         return [job for job in list(self._jobs.values()) if job.table.pipeline == pipeline]
+
+    def _is_busy(self) -> bool:
+        return any(one.supervised.runner.busy_s() for one in self._pipelines().values())
 
     def _conditions(self, name: str) -> Conditions:
         pipeline = self._pipelines().get(name)

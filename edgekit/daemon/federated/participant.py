@@ -38,6 +38,8 @@ _LOOK_S = 1.0
 _MOST_WAITING = 1024
 _LONGEST_MESSAGE_BYTES = 4 << 20
 _CLOSE_S = 5.0
+_LET_PASS_S = 0.1
+_PEEK_S = 0.001
 
 
 class Samples(Protocol):
@@ -69,6 +71,7 @@ class Board:
         boot: the id of this run of the daemon.
         look: what the board is like now, but for what the participant knows itself.
         turn: is held while training: one training at a time.
+        is_busy: whether a pipeline is at work on a sample right now.
     """
 
     link: Wire
@@ -76,6 +79,7 @@ class Board:
     boot: str
     look: Callable[[], Conditions]
     turn: threading.Lock
+    is_busy: Callable[[], bool] = lambda: False
 
 
 class Participant:
@@ -307,8 +311,18 @@ class Participant:
         finally:
             self._board.turn.release()
 
+    def _let_pass(self) -> None:
+        """Waits for a pipeline that is at work, but not for one that always is.
+
+        Niceness alone would not do: Python's own lock knows none.
+        """
+        until_s = self._clock_s() + _LET_PASS_S
+        while self._board.is_busy() and self._clock_s() < until_s:
+            time.sleep(_PEEK_S)
+
     def _should_stop(self) -> str | None:
         """Is asked before each step; looks at the board about once a second."""
+        self._let_pass()
         if self._closing.is_set():
             return ""  # the round is gone on with after the next start
         while not self._waiting.empty():
