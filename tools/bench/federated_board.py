@@ -2,7 +2,7 @@
 
 `python -m tools.bench.federated_board [--part NAME]`. The parts: `memory` of a process that only
 learns, and what learning adds to edgekitd; `latency` of a pipeline with training beside it, over
-that without, in turns; `idle` bytes a day, by a proxy that counts; and `crowd`, 10 boards in 10
+that without, in turns; `idle` bytes a day, by a proxy that counts; and `crowd`, boards in as many
 processes with `edgekit federate serve`. All need mosquitto.
 """
 
@@ -60,7 +60,8 @@ _POLICY = (
 @click.option("--seconds", default=5.0, help="Of each turn of the latency.")
 @click.option("--rounds", default=6, help="How many turns there are of each.")
 @click.option("--idle-s", default=185.0, help="For how long idle bytes are counted.")
-def main(parts: tuple[str, ...], seconds: float, rounds: int, idle_s: float) -> None:
+@click.option("--boards", default=10, help="Of the crowd.")
+def main(parts: tuple[str, ...], seconds: float, rounds: int, idle_s: float, boards: int) -> None:
     """Prints the figures."""
     wanted = parts or ("memory", "latency", "idle", "crowd")
     with tempfile.TemporaryDirectory() as name, PrivateBroker() as broker:
@@ -73,7 +74,7 @@ def main(parts: tuple[str, ...], seconds: float, rounds: int, idle_s: float) -> 
         if "idle" in wanted:
             idle(folder / "idle", broker, idle_s)
         if "crowd" in wanted:
-            crowd(folder / "crowd", broker)
+            crowd(folder / "crowd", broker, boards)
 
 
 def memory(folder: Path, broker: PrivateBroker) -> None:
@@ -165,7 +166,7 @@ def idle(folder: Path, broker: PrivateBroker, seconds: float) -> None:
             print(f"an idle board {what}: {before} bytes to connect, {a_day / 1e3:.1f} kB a day")
 
 
-def crowd(folder: Path, broker: PrivateBroker, boards: int = 10, rounds: int = 20) -> None:
+def crowd(folder: Path, broker: PrivateBroker, boards: int, rounds: int = 20) -> None:
     """Boards that are processes of edgekitd, led by `edgekit federate serve`."""
     from edgekit.federated.tasks import digits_task
 
