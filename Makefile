@@ -3,7 +3,7 @@ PYTHON_IN := .venv/bin/python
 # Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench setup system
+.PHONY: help demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench bridge-fuzz bridge-sizes setup system
 
 help:
 	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
@@ -11,7 +11,7 @@ help:
 	@echo "make check   format, lint, types, imports and every test: what CI runs"
 	@echo "make fix     repair what a machine can"
 	@echo "make bench   measure; DATA=folder names the real models and data"
-	@echo "make kills, crash-points, fleet, power-cuts, soak, flower   the heavier checks"
+	@echo "make kills, crash-points, fleet, power-cuts, soak, flower, bridge-fuzz   the heavier checks"
 
 demo: setup system
 	@$(PYTHON_IN) -m tools.demo
@@ -65,8 +65,17 @@ flower-bench: setup
 	@tools/flower_app/venv.sh
 	.cache/flower/bin/python -m tools.bench.flower $(if $(MQTT),--mqtt $(MQTT))
 
+# The C library's parser under libFuzzer, for SECONDS; and what the library weighs.
+bridge-fuzz: system
+	tools/bridge_fuzz.sh $(or $(SECONDS),600)
+
+bridge-sizes: setup system
+	$(PYTHON_IN) -m tools.bridge_sizes
+
 setup:
 	@tools/setup.sh
 
 system:
-	@tools/apt.sh mosquitto openssl systemd strace openssh-server openssh-client gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-base gstreamer1.0-plugins-ugly
+	@tools/apt.sh mosquitto openssl systemd strace openssh-server openssh-client \
+		gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-base gstreamer1.0-plugins-ugly \
+		gcc g++ make clang libclang-rt-14-dev gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-avr avr-libc qemu-system-arm socat

@@ -35,13 +35,17 @@ fi
 
 echo "apt: installing$missing" >&2
 install() {
-    # shellcheck disable=SC2086  # one word a package
     $as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --quiet --quiet --no-install-recommends $missing >/dev/null 2>&1
+        apt-get install --yes --quiet --quiet --no-install-recommends "$@" >/dev/null 2>&1
 }
-if ! install; then
+# shellcheck disable=SC2086  # one word a package
+if ! install $missing; then
     $as_root apt-get update --quiet --quiet >/dev/null 2>&1 || true
-    install || echo "apt: could not install$missing; what needs them is left out" >&2
+    if ! install $missing; then # one that this release lacks must not keep the others away
+        for package in $missing; do
+            install "$package" || echo "apt: could not install $package; what needs it is left out" >&2
+        done
+    fi
 fi
 case " $missing " in
 *" mosquitto "*)
