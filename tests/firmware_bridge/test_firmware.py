@@ -154,7 +154,8 @@ def test_model_and_bridge_cost_few_instructions_and_little_ram(example: Example)
     assert counted["network"] < 10 * 6752  # instructions a multiply-add
     assert counted["streamed"] < 500  # a sample of three axes
     assert counted["fed"] < 120  # a byte from the host
-    assert example.firmware.ram["bridge library"] == example.firmware.ram["model"] == 0
+    assert example.firmware.ram["bridge library"] < 1600  # with buffers for the longest frames
+    assert example.firmware.ram["model"] < 1200
     assert example.firmware.ram.total() < 6000
     assert example.firmware.flash["bridge library"] < 6000
 

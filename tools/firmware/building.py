@@ -93,6 +93,10 @@ def _part(section: str, file: str) -> str:
         return "model"
     if "golden" in section:
         return "golden vectors"
+    if re.search(r"\.(host|receive|transmit|hold)\b", section):
+        return "bridge library"
+    if re.search(r"\.(arena|window|given|out|integers)\b", section):
+        return "model"
     if file.endswith(".o") and "lib_a" not in file and not file.startswith(("_", "crt")):
         return "firmware"
     return "compiler's and newlib's"

@@ -12,8 +12,11 @@ enum { SAMPLE_US = 1000, LATEST_US = 2000000, BATCH_MS = 50, BATCH_ROOM = 80, BL
 
 EK_STATIC_ASSERT(MODEL_COLUMNS == VIBRATION_AXES, the_model_reads_these_axes);
 
+static ek_link host;
+static float window[MODEL_INPUT_SIZE];
+static model_arena arena;
+
 typedef struct application {
-    ek_link link;
     vibration machine;
     ek_sensor sensor;
     uint8_t digest[6];
@@ -22,9 +25,7 @@ typedef struct application {
     uint32_t samples;
     uint32_t late; /* samples that nobody had time for */
 
-    float window[MODEL_INPUT_SIZE];
-    uint16_t rows;
-    model_arena arena;
+    uint16_t rows; /* in the window */
     uint32_t windows;
     uint32_t anomalies;
     uint32_t took_us; /* the longest */
@@ -130,11 +131,11 @@ static void put_statistics(const application *its, ek_writer *value)
     put_count(value, "stack_bytes", board_stack_used());
     put_count(value, "uart_overruns", counts.uart_overruns);
     put_count(value, "ring_overruns", counts.ring_overruns);
-    put_count(value, "dropped", its->link.counters[EK_TX_DROPPED]);
+    put_count(value, "dropped", host.counters[EK_TX_DROPPED]);
 }
 
 /* How many integers differ from LiteRT's, over the model's golden vectors. */
-static uint32_t wrong_numbers(application *its)
+static uint32_t wrong_numbers(void)
 {
     static int8_t integers[MODEL_INPUT_SIZE], out[MODEL_OUTPUT_SIZE];
     uint32_t wrong = 0;
@@ -144,7 +145,7 @@ static uint32_t wrong_numbers(application *its)
         const int8_t *given = model_golden_int8 + at * MODEL_INPUT_SIZE;
         const int8_t *wanted = model_golden_out + at * MODEL_OUTPUT_SIZE;
         model_prepare(model_golden_in + at * MODEL_INPUT_SIZE, integers);
-        model_run(given, out, &its->arena);
+        model_run(given, out, &arena);
         for (each = 0; each < MODEL_INPUT_SIZE; each++) {
             wrong += integers[each] != given[each];
         }
@@ -156,7 +157,7 @@ static uint32_t wrong_numbers(application *its)
 }
 
 /* The model's integers for the host's. */
-static int32_t infer(application *its, ek_command *asked)
+static int32_t infer(ek_command *asked)
 {
     static int8_t given[MODEL_INPUT_SIZE], out[MODEL_OUTPUT_SIZE];
     const uint8_t *bytes;
@@ -166,7 +167,7 @@ static int32_t infer(application *its, ek_command *asked)
         return 1;
     }
     memcpy(given, bytes, sizeof given);
-    model_run(given, out, &its->arena);
+    model_run(given, out, &arena);
     ek_put_bytes(&asked->value, (const uint8_t *)out, MODEL_OUTPUT_SIZE);
     return 0;
 }
@@ -187,13 +188,13 @@ static int32_t command(void *context, ek_command *asked)
     } else if (ek_command_is(asked, "statistics")) {
         put_statistics(its, &asked->value);
     } else if (ek_command_is(asked, "selftest")) {
-        number = wrong_numbers(its);
+        number = wrong_numbers();
         ek_put_map(&asked->value, 2);
         put_count(&asked->value, "vectors", MODEL_GOLDEN_COUNT);
         put_count(&asked->value, "wrong", number);
         return number == 0 ? 0 : 1;
     } else if (ek_command_is(asked, "infer")) {
-        return infer(its, asked);
+        return infer(asked);
     } else if (ek_command_is(asked, "restart") && ek_peek(&asked->argument) == EK_KIND_NONE) {
         its->restart_us = board_now_us(NULL) + RESTART_MS * 1000u;
     } else if (ek_command_is(asked, "restart") || ek_command_is(asked, "crash")) {
@@ -213,7 +214,7 @@ static int32_t command(void *context, ek_command *asked)
 static void judge(application *its, uint32_t newest_us)
 {
     uint64_t begin_us = board_now_us(NULL);
-    float score = model_score(its->window, &its->arena);
+    float score = model_score(window, &arena);
     uint32_t took_us = (uint32_t)(board_now_us(NULL) - begin_us);
 
     its->windows++;
@@ -226,17 +227,17 @@ static void judge(application *its, uint32_t newest_us)
         its->has_worst = true;
     }
     its->rows = MODEL_ROWS - MODEL_HOP;
-    memmove(its->window, its->window + MODEL_HOP * MODEL_COLUMNS, sizeof(float) * its->rows * MODEL_COLUMNS);
+    memmove(window, window + MODEL_HOP * MODEL_COLUMNS, sizeof(float) * its->rows * MODEL_COLUMNS);
 }
 
 static void keep_for_host(application *its, const int16_t *axes, uint32_t time_us)
 {
-    if (its->every == 0 || its->samples % its->every != 0 || !ek_link_is_open(&its->link)) {
+    if (its->every == 0 || its->samples % its->every != 0 || !ek_link_is_open(&host)) {
         return;
     }
     if (its->batch_rows == BATCH_ROOM) {
         its->batch_rows = 0;
-        its->link.counters[EK_TX_DROPPED]++;
+        host.counters[EK_TX_DROPPED]++;
     }
     if (its->batch_rows == 0) {
         its->batch_us = time_us;
@@ -255,7 +256,7 @@ static void sample(application *its)
     }
     vibration_next(&its->machine, axes);
     for (axis = 0; axis < VIBRATION_AXES; axis++) {
-        its->window[its->rows * VIBRATION_AXES + axis] = (float)axes[axis] * (1.0f / VIBRATION_UNITS);
+        window[its->rows * VIBRATION_AXES + axis] = (float)axes[axis] * (1.0f / VIBRATION_UNITS);
     }
     its->rows++;
     keep_for_host(its, axes, (uint32_t)its->due_us);
@@ -287,7 +288,7 @@ static void send_samples(application *its)
 {
     uint16_t rows = its->batch_rows < its->batch_size ? 0 : its->batch_rows;
 
-    if (rows != 0 && ek_link_send_int16(&its->link, 0, its->batch_us, its->batch, rows) != EK_ERR_BUSY) {
+    if (rows != 0 && ek_link_send_int16(&host, 0, its->batch_us, its->batch, rows) != EK_ERR_BUSY) {
         its->batch_rows = 0;
     }
 }
@@ -311,7 +312,7 @@ static void send_score(application *its)
     prediction.took_us = its->worst_took_us;
     prediction.threshold = its->threshold;
     prediction.has = EK_HAS_THRESHOLD | EK_HAS_TOOK;
-    if (ek_link_send_prediction(&its->link, &prediction, is_anomaly) != EK_ERR_BUSY) {
+    if (ek_link_send_prediction(&host, &prediction, is_anomaly) != EK_ERR_BUSY) {
         its->has_worst = false;
         its->report_us = now_us + its->report_ms * 1000u;
     }
@@ -323,7 +324,7 @@ static void tell(application *its)
 
     send_samples(its);
     send_score(its);
-    if (its->line != NULL && ek_link_log(&its->link, EK_INFO, its->line) != EK_ERR_BUSY) {
+    if (its->line != NULL && ek_link_log(&host, EK_INFO, its->line) != EK_ERR_BUSY) {
         its->line = NULL;
     }
     board_lamp(now_us < its->lamp_until_us && (now_us >> 17 & 1u) != 0);
@@ -361,14 +362,14 @@ int main(void)
     app.report_ms = 250;
     app.is_scoring = true;
     app.due_us = board_now_us(NULL);
-    if (ek_link_init(&app.link, &setup, board_nonce()) != EK_OK) {
+    if (ek_link_init(&host, &setup, board_nonce()) != EK_OK) {
         return 1;
     }
     for (;;) {
         for (int byte = board_read(); byte >= 0; byte = board_read()) {
-            ek_link_feed(&app.link, (uint8_t)byte);
+            ek_link_feed(&host, (uint8_t)byte);
         }
-        ek_link_poll(&app.link);
+        ek_link_poll(&host);
         take_samples(&app);
         tell(&app);
         board_sleep();
