@@ -49,6 +49,12 @@ _DELTA = click.FloatRange(0, 1, min_open=True, max_open=True)
     help="How --dp draws clients; by default poisson for central noise, else fixed.",
 )
 @click.option("--sharers", type=click.IntRange(1), help="The fewest updates of a distributed sum.")
+@click.option("--secure", is_flag=True, help="The coordinator sees the sum of updates alone.")
+@click.option(
+    "--secure-dropout",
+    type=click.FloatRange(0, 1),
+    help="With --secure: the share of clients that fall silent in a round, each in some phase.",
+)
 @click.option("--label-epsilon", type=_ABOVE_0, help="Clients tell their labels by random answers.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="A folder for the report.")
@@ -76,6 +82,8 @@ def simulate(
     delta: float | None,
     sampling: Literal["poisson", "fixed"] | None,
     sharers: int | None,
+    secure: bool,
+    secure_dropout: float | None,
     label_epsilon: float | None,
     seed: int,
     out: Path | None,
@@ -83,6 +91,7 @@ def simulate(
 ) -> None:
     """Simulate rounds with the code that boards run; the same options give the same numbers."""
     import tempfile
+    from dataclasses import replace
 
     from edgekit.cli import show
     from edgekit.cli.rounds import RoundsView
@@ -90,6 +99,7 @@ def simulate(
     from edgekit.federated import compile_federated_step
     from edgekit.federated.privacy.asked import Asked, Protection
     from edgekit.federated.report import Report, write_report
+    from edgekit.federated.secrecy import Secrecy
     from edgekit.federated.simulation import Plan
     from edgekit.federated.simulation import simulate as run
     from edgekit.federated.strategies import NormClipping, Strategy
@@ -128,6 +138,11 @@ def simulate(
         _check_asked(asked, strategy, settings, clip, codec)
         mechanism, budget = asked.settled(boards=clients, share=share, rounds=rounds)
         chosen = mechanism.strategy(share, seed=seed)
+    if secure_dropout is not None and not secure:
+        raise InputError("--secure-dropout needs --secure: else nobody hides anything")
+    secrecy = Secrecy(dropout=secure_dropout or 0.0) if secure else None
+    if secrecy is not None and mechanism is not None and mechanism.order is not None:
+        secrecy = replace(secrecy, largest=mechanism.order.largest)
     plan = Plan(
         rounds=rounds,
         epochs=epochs,
@@ -139,6 +154,7 @@ def simulate(
         staleness=staleness,
         label_epsilon=label_epsilon,
         budget=budget,
+        secrecy=secrecy,
     )
     given = task_of(task, clients, split, seed)
     with tempfile.TemporaryDirectory() as name, RoundsView(rounds, quiet=as_json) as view:
@@ -172,6 +188,7 @@ def simulate(
             "drop_stragglers": str(drop_stragglers),
             "staleness": str(staleness),
             "dp": dp or "none",
+            "secure": "no" if secrecy is None else f"yes, dropout {secrecy.dropout:g}",
             "label_epsilon": "none" if label_epsilon is None else f"{label_epsilon:g}",
             "seed": str(seed),
         },

@@ -14,6 +14,7 @@ from edgekit.federated.model import GlobalModel
 from edgekit.federated.personalisation import Personal
 from edgekit.federated.privacy.budget import Budget
 from edgekit.federated.report import Round
+from edgekit.federated.secrecy import Secrecy, check_strategy, combined
 from edgekit.federated.strategies import Strategy
 from edgekit.learning.federated.checks import Limits, UpdateRefused, check_update
 from edgekit.learning.federated.codecs import Codec, Float32, with_feedback
@@ -48,6 +49,10 @@ class Plan:
         label_epsilon: of the randomised answers that label skew is computed from; each client
             answers for each sample once, and tells the same each round. `None` for true counts.
         budget: of privacy; a round that would exceed it is not begun. `None` for none.
+        secrecy: of the sum that alone is seen of the updates; `None` where each is seen.
+
+    Raises:
+        InputError: secrecy does not go with the codec, or with a bound on single updates.
     """
 
     rounds: int
@@ -62,6 +67,17 @@ class Plan:
     personal: Personal | None = None
     label_epsilon: float | None = None
     budget: Budget | None = None
+    secrecy: Secrecy | None = None
+
+    def __post_init__(self) -> None:
+        if self.secrecy is None:
+            return
+        if not isinstance(self.codec, Float32):
+            raise InputError(
+                f"{self.codec.name}: secure sums are of whole numbers all the same; use float32"
+            )
+        if self.longest is not None:
+            raise InputError("secure sums show no single update, so none can be found too long")
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,8 @@ def simulate(
         on_round: is told of each round.
 
     Raises:
-        InputError: samples do not fit the step, or the strategy needs another one.
+        InputError: samples do not fit the step, or the strategy needs another one, or needs to see
+            what secure sums hide.
         RoundFailed: too few updates were good in a round, or the strategy needs more.
     """
     run = _Run(trainer, clients, strategy, plan, seed_of, on_the_way)
@@ -131,6 +148,8 @@ class _Run:
         seed_of: Seed | None,
         on_the_way: Change,
     ) -> None:
+        if plan.secrecy is not None:
+            check_strategy(strategy)
         self.own: dict[int, dict[str, Array]] = {}
         self._trainer, self._clients, self._strategy = trainer, clients, strategy
         self._plan, self._on_the_way = plan, on_the_way
@@ -155,7 +174,7 @@ class _Run:
         if self.budget is None:
             return ""
         allowed = self._allowed()
-        expected = round(len(allowed) * self._strategy.share)
+        expected = max(1, round(len(allowed) * self._strategy.share)) if allowed else 0
         if expected >= max(1, self._strategy.least) and self.budget.may_begin(number, allowed):
             return ""
         return self.budget.last_words()
@@ -178,16 +197,29 @@ class _Run:
             base = self._past[-1 - rng.randint(0, min(plan.staleness, len(self._past) - 1))]
             guidance = strategy.guidance(base, epochs=epochs, rate=plan.rate)
             try:
-                message = self._trained(name, base, guidance, number)
+                update = self._trained(name, base, guidance, number)
             except LearningDiverged as error:
                 refused[name] = str(error)
                 continue
+            if plan.secrecy is not None:
+                updates.append(update)
+                continue
+            message = self._encoded(name, update)
             bytes_up += len(message)
             try:
                 updates.append(self._received(name, message, base.version))
             except InputError as error:
                 refused[name] = error.why if isinstance(error, UpdateRefused) else str(error)
-        self.model = strategy.combine(self.model, updates)
+        count, divergence = len(updates), None
+        if plan.secrecy is None:
+            self.model = strategy.combine(self.model, updates)
+            divergence = update_divergence(updates) if updates else None
+        else:
+            apart = random.Random(f"{plan.seed}/{number}/silent")  # all else stays as it was
+            hidden = combined(
+                plan.secrecy, strategy, self.model, updates, chosen=len(chosen), rng=apart
+            )
+            self.model, count, bytes_up = hidden.model, len(hidden.boards), hidden.bytes_up
         self._past = [*self._past, self.model][-1 - plan.staleness :]
         accuracy, loss = self._judged()
         spent = None if self.budget is None else self.budget.spent()
@@ -195,11 +227,11 @@ class _Run:
             number,
             accuracy,
             loss,
-            len(updates),
+            count,
             refused,
             bytes_up,
             self._skew(chosen),
-            update_divergence(updates) if updates else None,
+            divergence,
             chosen=len(chosen),
             epsilon_rdp=None if spent is None else spent.rdp,
             epsilon_pld=None if spent is None else spent.pld,
@@ -226,8 +258,8 @@ class _Run:
             self._told[client] = private_counts(labels, self._classes, epsilon, rng)
         return np.maximum(counts_before(self._told[client], epsilon), 0)
 
-    def _trained(self, name: str, base: GlobalModel, guidance: Guidance, number: int) -> bytes:
-        """What a client sends; what it keeps is kept."""
+    def _trained(self, name: str, base: GlobalModel, guidance: Guidance, number: int) -> Update:
+        """What a client is to send; what it keeps of its training is kept."""
         plan, client = self._plan, self._numbers[name]
         whole = self._whole(base, client)
         update = self._trainer.train(
@@ -249,7 +281,11 @@ class _Run:
             local = {n: whole[n] + change for n, change in update.change.items()}
             self.own[client] = plan.personal.kept(local)
             update = plan.personal.sent(update)
-        update = self._on_the_way(update)
+        return self._on_the_way(update)
+
+    def _encoded(self, name: str, update: Update) -> bytes:
+        """An update as it travels; what the codec loses is kept."""
+        plan, client = self._plan, self._numbers[name]
         sizes = [update.change[n].size for n in sorted(update.change)]
         vector = as_vector(update.change)
         if isinstance(plan.codec, Float32):  # nothing is lost

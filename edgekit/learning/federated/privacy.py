@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 import msgspec
@@ -10,6 +10,9 @@ import numpy as np
 
 from edgekit.array import Array
 from edgekit.learning.federated.update import norm_of
+
+_CERTAIN_DEVIATIONS = 8.0
+"""Beyond so many a normal number is with a probability of 1e-15."""
 
 
 class Randomness(Protocol):
@@ -26,12 +29,18 @@ class SecretRandomness:
     """The operating system's randomness, which nobody can compute from what was drawn before.
 
     NumPy's generators are not made for secrets: who learns some of their output may learn the rest.
+
+    Args:
+        random_bytes: gives so many bytes that nobody can guess.
     """
 
+    def __init__(self, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._bytes = random_bytes
+
     def random(self, size: int, /) -> Array:
-        """See `Randomness`; never 1, and never below 2^-54."""
-        bits = np.frombuffer(os.urandom(8 * size), np.uint64) >> np.uint64(11)
-        found: Array = (bits + 0.5) * 2.0**-53
+        """See `Randomness`; never 0 or 1: 2^-53 away at least."""
+        bits = np.frombuffer(self._bytes(8 * size), np.uint64) >> np.uint64(12)
+        found: Array = (bits + 0.5) * 2.0**-52  # exact: 53 bits hold a half beside 52
         return found
 
     def standard_normal(self, size: int, /) -> Array:
@@ -67,6 +76,11 @@ class NoiseOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def deviation(self) -> float:
         """Of the noise that one board adds to each number: z S / sqrt(sharers)."""
         return self.noise * self.longest / math.sqrt(self.sharers)
+
+    @property
+    def largest(self) -> float:
+        """What no number of a noised change exceeds, but so seldom that nobody can tell."""
+        return self.longest + _CERTAIN_DEVIATIONS * self.deviation
 
 
 def clipped(change: Mapping[str, Array], longest: float) -> dict[str, Array]:
