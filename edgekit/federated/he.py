@@ -29,6 +29,7 @@ from edgekit.learning.federated.he import (
     tenseal_library,
 )
 from edgekit.learning.federated.secure import messages
+from edgekit.learning.federated.secure.fixed_point import is_possible
 from edgekit.learning.federated.secure.refusal import MessageRefused
 from edgekit.learning.federated.secure.settings import SecureSettings
 
@@ -145,10 +146,7 @@ class HeServer:
         count = len(self._seen)
         if opened.boards != count:
             raise MessageRefused(holder, f"it is of {opened.boards} boards, {count} took part")
-        if (
-            not count <= opened.samples <= count * settings.samples
-            or int(np.abs(whole).max()) > count * settings.most
-        ):
+        if not is_possible(whole, opened.samples, count, settings):
             raise MessageRefused(holder, "the sum is none of vectors within the settings")
         return SecureSum(whole * settings.step, opened.samples, self.boards, whole)
 

@@ -300,7 +300,8 @@ class _Run:
         update = decode_update(message, shapes)
         if update.client != name:
             raise UpdateRefused(name, f"it says it is of {update.client}")
-        check_update(update, Limits(shapes, version, self._plan.longest))
+        limits = Limits(shapes, version, self._plan.longest, epochs=self._plan.epochs)
+        check_update(update, limits)
         return update
 
     def _whole(self, model: GlobalModel, client: int) -> dict[str, Array]:

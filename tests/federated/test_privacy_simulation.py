@@ -71,6 +71,18 @@ def test_boards_that_are_known_to_take_part_retire_one_by_one(
     assert "too few boards may take part again" in found.ended
 
 
+def test_a_share_of_less_than_half_a_board_is_no_spent_budget(
+    trainer: LocalTrainer, many: Task
+) -> None:
+    mechanism, budget = Asked(kind="central", longest=1.0, noise=1.0, sampling="fixed").settled(
+        boards=200, share=0.002, rounds=2
+    )
+    plan = Plan(rounds=2, budget=budget)
+    found = simulate(trainer, many.clients, mechanism.strategy(0.002, seed=0), plan)
+    assert [one.chosen for one in found.rounds] == [1, 1]
+    assert found.ended == ""
+
+
 def test_private_rounds_learn(trainer: LocalTrainer, many: Task) -> None:
     asked = Asked(kind="central", longest=1.0, noise=0.5)
     found = run(trainer, many, asked, 15)

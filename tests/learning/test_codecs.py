@@ -160,6 +160,13 @@ def test_a_name_makes_the_codec_again(codec: Codec) -> None:
     assert codec_of(codec.name) == codec
 
 
+def test_a_share_with_many_digits_is_the_same_at_both_ends() -> None:
+    codec = TopK(1 / 3, Float32())
+    vector = np.arange(3_000_000, dtype=np.float32)
+    found = codec_of(codec.name).decode(codec.encode(vector, [len(vector)]), [len(vector)])
+    assert np.count_nonzero(found) == 1_000_000
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "zip", "top-k", "top-k:0", "top-k:2+int8", "top-k:nan", "top-k:0.1+zip", "int8+int8"],

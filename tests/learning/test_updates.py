@@ -19,6 +19,7 @@ from edgekit.learning.federated.framing import (
     encode_update,
 )
 from edgekit.learning.federated.privacy import (
+    SecretRandomness,
     clipped,
     estimated_counts,
     randomised_response,
@@ -28,7 +29,7 @@ from edgekit.learning.federated.update import norm_of
 from tests.architecture.test_wall import BEYOND, modules_after
 
 SHAPES = {"w": (3, 2), "b": (2,)}
-LIMITS = Limits(SHAPES, version=4, longest=10.0, samples=1000)
+LIMITS = Limits(SHAPES, version=4, longest=10.0, samples=1000, epochs=2)
 
 
 def update(**changed: object) -> Update:
@@ -57,6 +58,10 @@ def test_an_update_comes_back_as_it_was_sent() -> None:
         (update(samples=0), "0 samples"),
         (update(samples=10**9), "1000000000 samples"),
         (update(steps=0), "0 steps"),
+        (update(steps=41), "41 steps are more than it has samples in 2 epochs"),
+        (update(steps=10**5000), "more than can be"),
+        (update(version=-(10**5000)), "below 0"),
+        (update(samples=10**5000), "more than can be"),
         (update(change={"w": update().change["w"]}), "'b' is missing"),
         (with_change(more=np.ones(1, np.float32)), "no 'more'"),
         (with_change(b=np.ones(3, np.float32)), r"'b' is \[3\], not \[2\]"),
@@ -146,6 +151,13 @@ def test_a_chunk_that_claims_to_be_one_of_billions_costs_nothing() -> None:
         Reassembly(1000).add(Chunk(b"x" * 16, 0, 10**9, b""))
 
 
+def test_chunks_of_next_to_nothing_never_hold_more_memory_than_a_message_may() -> None:
+    held = Reassembly(1_000_000)
+    with pytest.raises(InputError, match="larger"):
+        held.add(Chunk(b"x" * 16, 0, 100_000, b"x"))
+    assert held.missing == ()
+
+
 @given(st.binary(max_size=100))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_are_a_chunk_or_refused(data: bytes) -> None:
@@ -173,6 +185,14 @@ def test_noise_has_the_deviation_that_was_asked_for() -> None:
     found = with_gaussian_noise(zero, 0.7, np.random.default_rng(0))["a"]
     assert abs(found.std() - 0.7) < 0.005
     assert abs(found.mean()) < 0.005
+
+
+def test_secret_randomness_never_gives_0_or_1_whatever_bits_come() -> None:
+    for fill in (b"\0", b"\xff"):
+        rng = SecretRandomness(lambda count, fill=fill: fill * count)
+        assert (rng.random(3) > 0).all()
+        assert (rng.random(3) < 1).all()
+        assert np.isfinite(rng.standard_normal(3)).all()
 
 
 def test_randomised_answers_are_private_and_their_counts_unbiased() -> None:

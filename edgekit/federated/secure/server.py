@@ -16,7 +16,7 @@ from edgekit.federated.model import RoundFailed
 from edgekit.federated.secure.graph import neighbours_of
 from edgekit.federated.secure.unmasking import recovered
 from edgekit.learning.federated.secure import messages
-from edgekit.learning.federated.secure.fixed_point import whole_of, words
+from edgekit.learning.federated.secure.fixed_point import is_possible, whole_of, words
 from edgekit.learning.federated.secure.masks import own_mask, pair_mask, proof_of
 from edgekit.learning.federated.secure.primitives import KeyPair
 from edgekit.learning.federated.secure.refusal import MessageRefused
@@ -274,10 +274,7 @@ class SecureServer:
                 total += pair_mask(board, keys, other, public, settings)
         whole, samples = whole_of(total, settings)
         count = len(self._masked)
-        if (
-            not count <= samples <= count * settings.samples
-            or int(np.abs(whole).max()) > count * settings.most
-        ):
+        if not is_possible(whole, samples, count, settings):
             raise RoundFailed(
                 "secure aggregation: the sum is none of vectors within the settings: a board sent "
                 "something else under its masks; nobody can tell which"

@@ -23,6 +23,10 @@ class UpdateRefused(InputError):
         super().__init__(f"the update of {client} is refused: {why}")
 
 
+_MOST = 2**31 - 1
+"""CBOR's numbers have no end: larger ones would not fit a float, nor be printed in good time."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What an update may be.
@@ -32,12 +36,15 @@ class Limits:
         version: of the model that it must have begun with; `None` for any.
         longest: the largest norm of the change; `None` for any finite one.
         samples: the most that a board may say it has: its weight in the mean.
+        epochs: how often the board was asked to go over its samples: FedNova weighs by steps, and
+            each takes a sample at least; `None` for any number of steps.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
     version: int | None = None
     longest: float | None = None
     samples: int = 10_000_000
+    epochs: int | None = None
 
 
 def check_update(update: Update, limits: Limits) -> None:
@@ -51,12 +58,16 @@ def check_update(update: Update, limits: Limits) -> None:
     def refuse(why: str) -> UpdateRefused:
         return UpdateRefused(update.client, why)
 
+    if not all(0 <= n <= _MOST for n in (update.version, update.samples, update.steps)):
+        raise refuse("its version, samples or steps are below 0 or more than can be")
     if limits.version is not None and update.version != limits.version:
         raise refuse(f"it began with version {update.version}, not {limits.version}")
     if not 0 < update.samples <= limits.samples:
         raise refuse(f"{update.samples} samples are not in 1..{limits.samples}")
     if update.steps < 1:
         raise refuse(f"{update.steps} steps are none")
+    if limits.epochs is not None and update.steps > limits.epochs * update.samples:
+        raise refuse(f"{update.steps} steps are more than it has samples in {limits.epochs} epochs")
     for what, arrays in (("change", update.change), ("control", update.control)):
         if what == "control" and not arrays:
             continue

@@ -142,7 +142,7 @@ class TopK:
     @property
     def name(self) -> str:
         """See `Codec`."""
-        return f"top-k:{self.share:g}+{self.inner.name}"
+        return f"top-k:{float(self.share)!r}+{self.inner.name}"
 
     def encode(self, vector: Array, sizes: Sequence[int]) -> bytes:
         """See `Codec`."""

@@ -16,6 +16,10 @@ from edgekit.learning.federated.update import Update, as_arrays, as_vector
 SCHEMA = 1
 _ID_BYTES = 16
 _RUN_BYTES = 8
+_CHUNK_COSTS = 128
+"""About what a chunk takes in memory beside its bytes."""
+_ALWAYS_CHUNKS = 256
+"""So many are allowed however short a message may be."""
 
 
 def encode_update(
@@ -165,11 +169,13 @@ class Reassembly:
     """Puts the chunks of one message together.
 
     Args:
-        limit_bytes: what all chunks together may hold.
+        limit_bytes: what all chunks together may hold. Chunks of less than 128 bytes may be 256 at
+            most, or more would be held than that.
     """
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
+        self._most = max(_ALWAYS_CHUNKS, limit_bytes // _CHUNK_COSTS + 1)
         self._parts: dict[int, bytes] = {}
         self._first: Chunk | None = None
         self._held = 0
@@ -185,7 +191,7 @@ class Reassembly:
         if (chunk.of, chunk.total) != (first.of, first.total):
             raise InputError("the chunk is of another message")
         if chunk.number not in self._parts:
-            if self._held + len(chunk.data) > self._limit or chunk.total > self._limit:
+            if self._held + len(chunk.data) > self._limit or chunk.total > self._most:
                 raise InputError(f"the message is larger than {self._limit} bytes")
             self._parts[chunk.number] = chunk.data
             self._held += len(chunk.data)

@@ -1,5 +1,6 @@
 """Sums stay within their words, whoever adds what."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from edgekit.errors import InputError
 from edgekit.federated.secure import plan_sum
 from edgekit.learning.federated.secure import decode_settings, encode_settings
-from edgekit.learning.federated.secure.fixed_point import as_words, quantised, whole_of
+from edgekit.learning.federated.secure.fixed_point import as_words, is_possible, quantised, whole_of
 
 BOARDS = st.integers(2, 100_000)
 
@@ -30,6 +31,23 @@ def test_the_bounds_hold_for_every_cohort(
         assert int(found[0]) == boards * int(whole[0])
         assert counted == boards * samples
     assert decode_settings(encode_settings(chosen)) == chosen
+
+
+@pytest.mark.parametrize("word", [32, 64])
+def test_no_number_beyond_what_boards_can_add_up_to_is_possible(word: int) -> None:
+    chosen = msgspec.structs.replace(plan_sum(bytes(16), 2, 3, largest=1.0), word=word)
+    ends = 3 * chosen.most
+    for number, possible in (
+        (ends, True),
+        (-ends, True),
+        (ends + 1, False),
+        (-ends - 1, False),
+        (-(2**63), False),
+    ):
+        whole = np.array([0, number], np.int64)
+        assert is_possible(whole, 3, 3, chosen) == possible
+    zeros = np.zeros(2, np.int64)
+    assert [is_possible(zeros, samples, 3, chosen) for samples in (2, 3, 4)] == [0, 1, 0]
 
 
 @settings(max_examples=100, deadline=None)
@@ -72,6 +90,11 @@ def test_settings_that_are_not_safe_are_refused(change: dict, match: str) -> Non
     good = cbor2.loads(encode_settings(plan_sum(bytes(16), 3, 10, largest=1.0)))
     with pytest.raises(InputError, match=match):
         decode_settings(cbor2.dumps(good | change))
+
+
+def test_a_sum_of_one_board_is_refused() -> None:
+    with pytest.raises(InputError, match="one board hides nothing"):
+        plan_sum(bytes(16), 3, 1, largest=1.0)
 
 
 @settings(max_examples=100, deadline=None)

@@ -43,6 +43,20 @@ def as_words(whole: Array, settings: SecureSettings) -> Array:
     return whole.astype(np.int64).astype(words(settings))
 
 
+def is_possible(whole: Array, samples: int, boards: int, settings: SecureSettings) -> bool:
+    """Whether vectors within the settings can add up to this.
+
+    Args:
+        whole: int64 `[size]`, any.
+        samples: what all of them count.
+        boards: whose vectors are in it.
+        settings: of the sum.
+    """
+    # No absolute values: that of -2^63 is below 0.
+    furthest = max(int(whole.max()), -int(whole.min()))
+    return furthest <= boards * settings.most and boards <= samples <= boards * settings.samples
+
+
 def whole_of(total: Array, settings: SecureSettings) -> tuple[Array, int]:
     """The sum as int64 `[size]`, and the count of samples, from words `[size + 1]`."""
     signed = total[:-1].astype(np.dtype(f"<i{settings.word // 8}"))

@@ -75,6 +75,8 @@ def check_settings(settings: SecureSettings) -> None:
         InputError: they are not; the text says which.
     """
     holders = settings.degree + 1
+    if settings.boards < 2:
+        raise _wrong("a sum of one board hides nothing")
     if holders > settings.boards:
         raise _wrong(f"{settings.degree} others are more than {settings.boards} boards have")
     if not holders < 2 * settings.threshold <= 2 * holders:
