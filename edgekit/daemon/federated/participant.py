@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import queue
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from edgekit.daemon.federated.voice import Voice
 from edgekit.errors import EdgekitError, InputError
 from edgekit.learning.federated.inbox import Inbox
 from edgekit.learning.federated.messages import Invite, Receipt, Secure, Want, decode
+from edgekit.learning.federated.privacy import Randomness, SecretRandomness
 from edgekit.messaging.incoming import Received
 from edgekit.messaging.payloads import FederatedReady
 from edgekit.messaging.topics import Topics
@@ -106,7 +106,7 @@ class Participant:
         now_s: Callable[[], float] = time.time,
         clock_s: Callable[[], float] = time.monotonic,
         local: Callable[[], datetime] = datetime.now,
-        seed: Callable[[], int] = lambda: secrets.randbits(128),
+        noise: Randomness | None = None,
         on_counted: Callable[[], object] = lambda: None,
     ) -> None:
         """Nothing is read or sent yet.
@@ -123,7 +123,7 @@ class Participant:
             now_s: seconds since 1970.
             clock_s: seconds that never jump.
             local: the board's local time.
-            seed: of privacy's noise.
+            noise: what privacy's noise is made of; `SecretRandomness` where left out.
             on_counted: is called on the participant's thread when an update counts.
         """
         self.job = job
@@ -139,7 +139,7 @@ class Participant:
             voice=self._voice,
             now_s=now_s,
             clock_s=clock_s,
-            seed=seed,
+            noise=noise or SecretRandomness(),
             on_counted=on_counted,
         )
         self._waiting: queue.Queue[Received | None] = queue.Queue(_MOST_WAITING)

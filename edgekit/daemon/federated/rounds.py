@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 from edgekit.array import Array
 from edgekit.daemon.federated.delivery import Delivery, PlainDelivery, SecureDelivery
 from edgekit.daemon.federated.downloading import Download
@@ -18,6 +16,7 @@ from edgekit.daemon.federated.voice import Voice
 from edgekit.errors import EdgekitError, InputError
 from edgekit.learning.federated.framing import chunked
 from edgekit.learning.federated.messages import Invite, Model, Receipt, Secure, Want, decode
+from edgekit.learning.federated.privacy import Randomness
 from edgekit.learning.federated.trainer import LocalTrainer
 
 _log = logging.getLogger(__name__)
@@ -79,7 +78,7 @@ class Rounds:
         voice: Voice,
         now_s: Callable[[], float],
         clock_s: Callable[[], float],
-        seed: Callable[[], int],
+        noise: Randomness,
         on_counted: Callable[[], object] = lambda: None,
     ) -> None:
         """Nothing is read or said yet; `resume` does.
@@ -93,7 +92,7 @@ class Rounds:
             voice: speaks to the coordinator.
             now_s: seconds since 1970.
             clock_s: seconds that never jump.
-            seed: of privacy's noise.
+            noise: what privacy's noise is made of.
             on_counted: is called when an update counts.
         """
         self.current: Underway | None = None
@@ -101,7 +100,7 @@ class Rounds:
         self.state = "idle"
         self._job, self._work, self._folder, self._step = job, work, folder, step
         self._files, self._voice, self._on_counted = files, voice, on_counted
-        self._now_s, self._clock_s, self._seed = now_s, clock_s, seed
+        self._now_s, self._clock_s, self._noise = now_s, clock_s, noise
 
     def resume(self) -> None:
         """Goes on with the round that a restart interrupted."""
@@ -264,7 +263,7 @@ class Rounds:
                 current.model,
                 samples,
                 self._files.kept(self._step),
-                rng=np.random.default_rng(self._seed()),
+                rng=self._noise,
                 should_stop=stops,
             )
             if self.current is not current:

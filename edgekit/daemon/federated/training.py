@@ -14,7 +14,7 @@ from edgekit.learning.federated.codecs import Float32, codec_of, with_feedback
 from edgekit.learning.federated.framing import encode_update
 from edgekit.learning.federated.messages import Invite, Model, parameters_of
 from edgekit.learning.federated.personal import Personal
-from edgekit.learning.federated.privacy import clipped, with_gaussian_noise
+from edgekit.learning.federated.privacy import Randomness, clipped, with_gaussian_noise
 from edgekit.learning.federated.trainer import Guidance, LocalTrainer
 from edgekit.learning.federated.update import Update, as_vector, shapes_of
 
@@ -87,7 +87,7 @@ def train(
     samples: Sequence[Array],
     kept: Kept,
     *,
-    rng: np.random.Generator,
+    rng: Randomness,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome | None:
     """Trains as an invitation asks; gives `None` where it was stopped.
@@ -102,7 +102,7 @@ def train(
         model: from which parameters.
         samples: see `LocalTrainer.train`.
         kept: from the rounds before.
-        rng: of privacy's noise: one that nobody can guess.
+        rng: of privacy's noise: one that nobody can guess, such as `SecretRandomness`.
         should_stop: is asked before each step.
 
     Raises:

@@ -4,19 +4,22 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
+from edgekit.array import Array
 from edgekit.daemon.federated.persistence import RoundFiles
 from edgekit.daemon.federated.rounds import Rounds
 from edgekit.daemon.federated.training import Work
 from edgekit.daemon.federated.voice import Voice
 from edgekit.federated.tasks import Task
 from edgekit.learning.federated import LocalTrainer
-from edgekit.learning.federated.framing import chunked, decode_chunk
+from edgekit.learning.federated.framing import chunked, decode_chunk, decode_update
 from edgekit.learning.federated.inbox import Inbox
-from edgekit.learning.federated.messages import Invite, Receipt, encode_model
-from edgekit.learning.federated.update import shapes_of
+from edgekit.learning.federated.messages import Invite, Privacy, Receipt, encode_model
+from edgekit.learning.federated.privacy import Randomness, SecretRandomness
+from edgekit.learning.federated.update import as_vector, shapes_of
 from edgekit.messaging.topics import Topics
 from edgekit.messaging.wire import MemoryWire
 from tests.daemon.federated.coordinator import RUN, name_of
@@ -63,8 +66,11 @@ class Failing(RoundFiles):
 class Board:
     """A board that is on, and what it has said to a coordinator that repeats itself."""
 
-    def __init__(self, step: Path, trainer: LocalTrainer, task: Task) -> None:
+    def __init__(
+        self, step: Path, trainer: LocalTrainer, task: Task, noise: Randomness | None = None
+    ) -> None:
         self._step, self._shapes = step, shapes_of(trainer.parameters)
+        self.noise = noise or SecretRandomness()
         self._samples = task.clients.samples(0)
         self.message = encode_model(trainer.parameters, run=RUN, number=1, version=0)
         self.invite = Invite(
@@ -91,7 +97,7 @@ class Board:
             voice=Voice(wire, Topics("test", "board"), "digits", lambda message: None),
             now_s=lambda: 100.0,
             clock_s=lambda: 0.0,
-            seed=lambda: 1,
+            noise=self.noise,
         )
         try:
             rounds.resume()
@@ -111,6 +117,27 @@ class Board:
             for sent in wire.sent:
                 decode_chunk(sent.payload)
         return rounds
+
+
+class Ones:
+    """Randomness that is none."""
+
+    def random(self, size: int, /) -> Array:
+        return np.ones(size)
+
+    def standard_normal(self, size: int, /) -> Array:
+        return np.ones(size)
+
+
+def test_privacys_noise_is_made_of_what_the_board_is_given_and_of_nothing_else(
+    tmp_path: Path, step: Path, trainer: LocalTrainer, task: Task
+) -> None:
+    board = Board(step, trainer, task, Ones())
+    private = Privacy(clip=1e-6, deviation=2.0)
+    board.invite = msgspec.structs.replace(board.invite, codec="float32", privacy=private)
+    board.lives_through_a_round(RoundFiles(tmp_path))
+    found = decode_update(board.updates[0], shapes_of(trainer.parameters))
+    assert np.allclose(as_vector(found.change), 2.0, atol=1e-5)
 
 
 def _writes(tmp_path: Path, board: Board) -> int:
