@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import onnx_ir as ir
 
+from edgekit.array import Array
 from edgekit.bundle import InputSpec, OutputSpec, Thresholds
 from edgekit.compress import Recipe, TrainedModel, compress_trained, pack_model
 from edgekit.compress.data import Samples
 from edgekit.compress.progress import Silent
 from edgekit.compress.steps import Quantize
 from edgekit.convert.c import Exported, export_c
+from edgekit.graph.load import canonical
 from edgekit.zoo.building import build_model
 from edgekit.zoo.mlperf_tiny import (
     build_dense_autoencoder,
@@ -122,10 +124,7 @@ def models(folder: Path, data: Path | None) -> Iterator[tuple[str, Path]]:
         yield "MLPerf Tiny's own ad01 (published INT8)", folder / "ad01"
 
 
-def _compressed(name: str, build: Callable[[], object], samples: np.ndarray, folder: Path) -> Path:
-    from edgekit.graph.load import canonical
-    import onnx_ir as ir
-
+def _compressed(name: str, build: Callable[[], ir.Model], samples: Array, folder: Path) -> Path:
     model = canonical(ir.to_proto(build()), where=name)
     is_anomaly = name == "ad"
     trained = TrainedModel(

@@ -7,7 +7,8 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "clamp": (),
     "rescale": (),
     "nearest": (),
-    "dense": ("clamp", "rescale"),
+    "sums": (),
+    "dense": ("clamp", "rescale", "sums"),
     "rows": ("dense",),
     "convolve": ("dense",),
     "depthwise": ("clamp", "rescale"),
@@ -23,7 +24,7 @@ _NEEDS: dict[str, tuple[str, ...]] = {
     "enlarge": (),
     "join": (),
     "move": (),
-    "head": (),
+    "head": ("sums",),
     "softmax": (),
 }
 """In the order in which they stand in a file."""

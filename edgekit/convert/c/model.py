@@ -11,7 +11,7 @@ from edgekit.convert.c.answer import Answer, Head, find_answer
 from edgekit.convert.c.arena import Lifetime, plan
 from edgekit.convert.c.entry import Entry, find_entry, prepare_body
 from edgekit.convert.c.lookup import lookup
-from edgekit.convert.c.lowering import Lowering
+from edgekit.convert.c.lowering import Lowering, interleaved
 from edgekit.convert.c.operators import lower, require_int8
 from edgekit.convert.c.program import Program, Step
 from edgekit.convert.c.reading import Network, Operator, Tensor, read_network
@@ -125,7 +125,7 @@ def _integer_part(network: Network, last: Tensor) -> tuple[list[Operator], Tenso
 
 def _head_step(program: Program, head: Head, target: Tensor) -> Step:
     names = [
-        program.constant("weights", head.rows, np.int8),
+        program.constant("weights", interleaved(head.rows), np.int8),
         program.constant("offset", head.offset, np.int32),
         program.constant("scale", head.scales, np.float32),
         program.constant("bias", head.bias, np.float32),
