@@ -3,7 +3,7 @@ PYTHON_IN := .venv/bin/python
 # Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench bridge-fuzz bridge-sizes setup system
+.PHONY: help demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench firmware bridge-fuzz bridge-sizes setup system
 
 help:
 	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
@@ -11,7 +11,7 @@ help:
 	@echo "make check   format, lint, types, imports and every test: what CI runs"
 	@echo "make fix     repair what a machine can"
 	@echo "make bench   measure; DATA=folder names the real models and data"
-	@echo "make kills, crash-points, fleet, power-cuts, soak, flower, bridge-fuzz   the heavier checks"
+	@echo "make kills, crash-points, fleet, power-cuts, soak, flower, firmware, bridge-fuzz   the heavier checks"
 
 demo: setup system
 	@$(PYTHON_IN) -m tools.demo
@@ -64,6 +64,12 @@ flower: setup
 flower-bench: setup
 	@tools/flower_app/venv.sh
 	.cache/flower/bin/python -m tools.bench.flower $(if $(MQTT),--mqtt $(MQTT))
+
+# Example firmware on both emulated machines, killed at any moment, and what it costs.
+firmware: setup system
+	EDGEKIT_KILLS=40 EDGEKIT_MACHINES="mps2-an385 mps2-an386" $(PYTHON_IN) -m pytest \
+		tests/firmware_bridge/test_firmware.py tests/firmware_bridge/test_firmware_daemon.py tests/firmware_bridge/test_firmware_glue.py
+	$(PYTHON_IN) -m tools.bench.firmware
 
 # The C library's parser under libFuzzer, for SECONDS; and what the library weighs.
 bridge-fuzz: system

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import cbor2
-from cobs import cobs  # type: ignore[import-untyped]
+from cobs import cobs
 
 FOLDER = Path(__file__).parent.parent / "firmware_bridge" / "vectors"
 _KINDS = ("hello", "heartbeat", "time", "ack", "data", "prediction", "log", "config", "command")

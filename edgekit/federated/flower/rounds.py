@@ -89,9 +89,7 @@ def _round(
         )
         for name in chosen
     ]
-    limits = Limits(
-        shapes_of(model.parameters), model.version, plan.longest, epochs=plan.epochs
-    )
+    limits = Limits(shapes_of(model.parameters), model.version, plan.longest, epochs=plan.epochs)
     asked = {online[name].node: online[name] for name in chosen}
     updates: dict[str, Update] = {}
     refused: dict[str, str] = {}
