@@ -67,7 +67,7 @@ def wanted(sums: Array, scales: Array) -> Array:
     return np.clip(np.rint(product), -256, 256).astype(np.int32)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_million_random_sums_are_rounded_as_floats_are(library: ctypes.CDLL, seed: int) -> None:
     rng = np.random.default_rng(seed)
     sums = (2.0 ** rng.uniform(0, 31, 1_000_000) * rng.choice([-1, 1], 1_000_000)).astype(np.int64)
@@ -77,7 +77,7 @@ def test_a_million_random_sums_are_rounded_as_floats_are(library: ctypes.CDLL, s
     np.testing.assert_array_equal(rescaled(library, sums, scales), wanted(sums, scales))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_products_next_to_a_half_are_rounded_as_floats_are(library: ctypes.CDLL, seed: int) -> None:
     """Scales that bring a sum to k + 1/2 and a few units in the last place beside it."""
     rng = np.random.default_rng(seed)

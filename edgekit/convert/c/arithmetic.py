@@ -1,7 +1,6 @@
 """Sums, products, means and functions of int8.
 
-ADD and SUB are XNNPACK's fixed-point sums with 20 bits. A mean on the grid it came from is
-XNNPACK's; on another, it is TFLite's own, in float.
+ADD and SUB are XNNPACK's fixed-point sums with 20 bits; MEAN is its float product and sum.
 """
 
 import numpy as np
@@ -72,19 +71,14 @@ def mean(low: Lowering, op: Operator) -> None:
         raise op.unsupported("over such axes", "pool over time or over the picture's sides")
     channels = y.size
     places = x.size // channels
-    if (x.scale, x.zero_point) == (y.scale, y.zero_point):
-        scale = np.array([np.float32(1) / np.float32(places)])
-        numbers = f"{places}, {channels}, {x.zero_point}, {scale_bits(scale)[0]}u"
-        low.add(op, "mean", f"ek_mean({{0}}, {{y}}, {numbers}, {low.grid(op)})")
-        return
-    ratio = x.scale / y.scale
-    offset = np.float32(y.zero_point) - np.float32(x.zero_point) * ratio
-    numbers = low.program.constant("mean", [ratio, offset], np.float32)
+    share = (x.scale / y.scale) * (np.float32(1) / np.float32(places))
+    offset = np.float32(y.zero_point) - np.float32(x.zero_point * places) * share
+    numbers = low.program.constant("mean", [share, offset], np.float32)
     low.add(
-        op, "moved_mean",
-        f"ek_moved_mean({{0}}, {{y}}, {places}, {channels}, {numbers}[0], {numbers}[1], "
-        f"{low.grid(op)})",
-    )  # fmt: skip
+        op,
+        "mean",
+        f"ek_mean({{0}}, {{y}}, {places}, {channels}, {numbers}[0], {numbers}[1], {low.grid(op)})",
+    )
 
 
 def lookup(low: Lowering, op: Operator) -> None:
