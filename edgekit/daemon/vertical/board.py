@@ -1,5 +1,6 @@
 """Answers the label holder of a job over the broker, on a thread that gives way."""
 
+import contextlib
 import logging
 import queue
 import threading
@@ -62,7 +63,7 @@ class VerticalBoard:
             ConfigError: the secret cannot be read, or the bottom does not fit the pipeline.
         """
         folder = state / "vertical" / job
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # its samples are nobody else's
         bottom = BottomModel(table.bottom)
         where = f"vertical.{job}"
         try:
@@ -112,19 +113,23 @@ class VerticalBoard:
     def _run(self) -> None:
         give_way()
         while True:
-            try:
+            payload: bytes | None = b""
+            with contextlib.suppress(queue.Empty):
                 payload = self._waiting.get(timeout=_STORE_EVERY_S)
-            except queue.Empty:
-                self.samples.store()
-                continue
             if payload is None:
                 return
             try:
-                message = self._inbox.add(payload)
+                self.samples.store()  # also while questions follow each other without a pause
+                if payload:
+                    self._answer(payload)
             except InputError as error:
                 _log.warning("passed over a message of a label holder: %s", error)
-                continue
-            answer = None if message is None else self._party.answer(message)
-            if answer is not None:
-                for chunk in chunked(answer, self._chunk_bytes):
-                    self._link.publish(self._up, chunk)
+            except Exception:  # the label holder asks again; a dead thread would never answer
+                _log.exception("a bug while answering a label holder")
+
+    def _answer(self, payload: bytes) -> None:
+        message = self._inbox.add(payload)
+        answer = None if message is None else self._party.answer(message)
+        if answer is not None:
+            for chunk in chunked(answer, self._chunk_bytes):
+                self._link.publish(self._up, chunk)

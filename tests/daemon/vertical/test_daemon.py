@@ -68,6 +68,13 @@ def config(folder: Path, broker: PrivateBroker, *, more: str = "") -> Path:
     )
 
 
+def write(path: Path, times: list[int], windows: np.ndarray) -> None:
+    with path.open("a") as file:
+        for time_ms, window in zip(times, windows, strict=True):
+            for number, (a, b) in enumerate(window):
+                file.write(f"{time_ms + number},{a:.6f},{b:.6f}\n")
+
+
 def test_a_label_holder_learns_from_what_a_daemon_sees(
     network: Path, broker: PrivateBroker
 ) -> None:
@@ -76,12 +83,18 @@ def test_a_label_holder_learns_from_what_a_daemon_sees(
     windows = rng.normal(0, 0.3, (WINDOWS, 4, 2)) + labels[:, np.newaxis, np.newaxis]
     times = [START_MS + PERIOD_MS * number + PERIOD_MS // 2 for number in range(WINDOWS)]
     with started(config(network, broker)) as daemon:
-        with (network / "rows.csv").open("a") as file:
-            for time_ms, window in zip(times, windows, strict=True):
-                for number, (a, b) in enumerate(window):
-                    file.write(f"{time_ms + number},{a:.6f},{b:.6f}\n")
-        out = network / "out.jsonl"
-        until(lambda: out.exists() and len(lines(out)) == WINDOWS, "all predictions")
+        out, before = network / "out.jsonl", [START_MS - PERIOD_MS]
+
+        def is_read() -> bool:
+            write(network / "rows.csv", before, windows[:1])
+            return out.exists() and bool(lines(out))
+
+        until(is_read, "the first prediction")  # what the file held when it was opened is skipped
+        write(network / "rows.csv", times, windows)
+        until(
+            lambda: sum(line["captured"] >= START_MS for line in lines(out)) == WINDOWS,
+            "all predictions",
+        )
         mine = dataclasses.replace(settings_for(broker), client_id=None)
         with vertical_line(mine, "test", "wear") as line:
             parties = MqttParties(line, "test", "wear", {"pump": "board"}, again_s=1.0)

@@ -25,7 +25,7 @@ def read_secret(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from error
     if len(secret) < _SHORTEST_SECRET:
-        advice = f"make it with: head -c 32 /dev/urandom | base64 > {path}"
+        advice = f"make it with: (umask 077; head -c 32 /dev/urandom | base64 > {path})"
         raise InputError(f"{path}: shorter than {_SHORTEST_SECRET} bytes; {advice}")
     return secret
 
