@@ -16,7 +16,7 @@ from edgekit.convert.c.reading import read_network
 from tests.convert.c_harness import Running
 from tests.convert.graphs import QuantizedBuilder, gives, normal, seeds
 
-CASE = settings(max_examples=12, deadline=None)
+CASE = settings(max_examples=8, deadline=None)
 Operator = Callable[[QuantizedBuilder, ir.Value], ir.Value]
 X_SCALE = 0.037
 
@@ -194,7 +194,7 @@ CASES: dict[str, tuple[Operator, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", CASES)
 def test_an_operator(name: str, seed: int, folder: Path) -> None:
     operator, kernel = CASES[name]
