@@ -62,6 +62,7 @@ class VerticalBoard:
             BundleError: the bottom's folder is damaged.
             ConfigError: the secret cannot be read, or the bottom does not fit the pipeline.
         """
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(_MOST_WAITING)
         folder = state / "vertical" / job
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # its samples are nobody else's
         bottom = BottomModel(table.bottom)
@@ -75,6 +76,7 @@ class VerticalBoard:
                 secret=read_secret(table.secret_file),
                 limit_bytes=round(table.max_mb * 1e6),
                 max_age_s=table.max_age_days * 86_400,
+                wake=self._wake,
             )
         except InputError as error:
             raise ConfigError(where, [str(error)]) from error
@@ -83,7 +85,6 @@ class VerticalBoard:
         self._down, self._up = topics.federated(job, "down"), topics.federated(job, "up")
         self._chunk_bytes = chunk_bytes
         self._inbox = Inbox(_LONGEST_BYTES)
-        self._waiting: queue.Queue[bytes | None] = queue.Queue(_MOST_WAITING)
         self._thread = threading.Thread(target=self._run, name=f"vertical {job}", daemon=True)
 
     def __enter__(self) -> Self:
@@ -102,6 +103,11 @@ class VerticalBoard:
         self._thread.join(_CLOSE_S)
         if not self._thread.is_alive():
             self.samples.close()
+
+    def _wake(self) -> None:
+        """Runs on the pipeline's thread."""
+        with contextlib.suppress(queue.Full):  # then it is awake
+            self._waiting.put_nowait(b"")
 
     def _receive(self, message: Received) -> None:
         """Runs on the link's thread."""

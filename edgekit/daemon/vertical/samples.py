@@ -37,6 +37,7 @@ class TimedSamples:
         limit_bytes: see `SampleBuffer`.
         max_age_s: see there.
         clock: seconds since 1970.
+        wake: is called from `take` when half of what may wait does: `store` is due.
 
     Raises:
         InputError: the bottom takes another number of features than the model, or the file is
@@ -54,6 +55,7 @@ class TimedSamples:
         limit_bytes: int,
         max_age_s: float | None = None,
         clock: Callable[[], float] = time.time,
+        wake: Callable[[], object] = lambda: None,
     ) -> None:
         if np.prod(spec.shape) != np.prod(features.shape):
             raise InputError(
@@ -61,6 +63,7 @@ class TimedSamples:
             )
         self._spec, self._features = spec, features
         self._period_ms, self._secret = period_ms, secret
+        self._wake, self._lost = wake, 0
         self._pending: deque[tuple[int, Array]] = deque()
         self._lock = threading.Lock()
         self._last: int | None = None
@@ -78,12 +81,21 @@ class TimedSamples:
         if period == self._last:
             return
         with self._lock:
-            if len(self._pending) < _MOST_PENDING:
+            waiting = len(self._pending)
+            if waiting < _MOST_PENDING:
                 self._last = period
                 self._pending.append((sample.taken_at_ms, np.array(sample.data)))
+            else:
+                self._lost += 1
+        if waiting == _MOST_PENDING // 2:
+            self._wake()
 
     def store(self) -> None:
         """Writes what waits; for one thread at a time."""
+        with self._lock:
+            lost, self._lost = self._lost, 0
+        if lost:
+            _log.warning("%d samples came faster than they can be kept", lost)
         while True:
             with self._lock:
                 if not self._pending:

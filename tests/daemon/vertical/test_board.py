@@ -5,14 +5,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from edgekit.config.vertical import VerticalTable
 from edgekit.daemon.vertical.board import VerticalBoard
+from edgekit.daemon.vertical.samples import TimedSamples
 from edgekit.federated.vertical import compile_bottom
 from edgekit.graph.build import GraphBuilder
 from edgekit.learning.federated.framing import chunked
 from edgekit.learning.federated.messages import encode
 from edgekit.learning.federated.vertical.messages import Turn
+from edgekit.learning.specs import TensorSpec
 from edgekit.messaging.incoming import Received
 from edgekit.messaging.topics import Topics
 from edgekit.messaging.wire import MemoryWire
@@ -67,6 +70,33 @@ def test_samples_are_kept_while_a_label_holder_asks_without_a_pause(tmp_path: Pa
         ask(wire)
         until(lambda: bool(wire.sent), "the answer")
         assert len(opened.samples) == 1
+
+
+def test_a_burst_of_samples_has_them_stored_before_there_is_no_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = window_bundle(tmp_path / "mean").manifest.input
+    woken: list[int] = []
+    samples = TimedSamples(
+        tmp_path / "samples.db",
+        spec,
+        TensorSpec("window", "float32", (4, 2)),
+        period_ms=1000,
+        secret=b"0123456789abcdef",
+        limit_bytes=1_000_000,
+        max_age_s=None,
+        wake=lambda: woken.append(1),
+    )
+    for number in range(100):
+        samples.take(Sample(np.zeros((4, 2)), 0, 1000 * number))
+    samples.store()
+    assert woken == [1]
+    assert len(samples) == 64
+    assert "36 samples came faster" in caplog.text
+    for number in range(100, 133):
+        samples.take(Sample(np.zeros((4, 2)), 0, 1000 * number))
+    assert woken == [1, 1]
+    samples.close()
 
 
 def test_a_bug_in_one_answer_does_not_silence_the_board(tmp_path: Path) -> None:
