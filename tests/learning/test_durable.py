@@ -1,4 +1,5 @@
 import os
+import stat
 from pathlib import Path
 from typing import IO
 
@@ -48,3 +49,18 @@ def test_the_old_file_stays_when_the_new_one_cannot_be_finished(tmp_path: Path) 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="elsewhere/file: cannot be written"):
         write_durably(tmp_path / "elsewhere" / "file", lambda file: None)
+
+
+def test_a_secret_is_nobody_elses_to_read_at_any_time(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    (tmp_path / "key.new").write_text("left by a crash")
+    (tmp_path / "key.new").chmod(0o666)
+    modes = []
+
+    def write(file: IO[bytes]) -> None:
+        file.write(b"secret")
+        modes.append(stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+
+    write_durably(path, write, secret=True)
+    assert [*modes, stat.S_IMODE(path.stat().st_mode)] == [0o600, 0o600]
+    assert path.read_bytes() == b"secret"

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.array import Array
-from edgekit.errors import InputError
 from edgekit.learning.durable import write_durably
 from edgekit.learning.federated.privacy import estimated_counts, randomised_response
 
@@ -51,10 +50,5 @@ def board_key(path: Path) -> bytes:
         key = b""
     if len(key) != _KEY_BYTES:
         key = os.urandom(_KEY_BYTES)
-        try:
-            path.touch(mode=0o600)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-        write_durably(path, lambda file: file.write(key))
-        path.chmod(0o600)
+        write_durably(path, lambda file: file.write(key), secret=True)
     return key

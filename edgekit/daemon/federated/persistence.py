@@ -193,11 +193,7 @@ class RoundFiles:
 
     def save_secure(self, round_id: RoundId, state: bytes) -> None:
         """Keeps where a round's secure sum stands: secret."""
-        path = self._folder / _SECURE
-        if not path.exists():
-            path.touch(mode=0o600)
-        self._write(_SECURE, {"of": list(round_id), "state": state})
-        path.chmod(0o600)
+        self._write(_SECURE, {"of": list(round_id), "state": state}, secret=True)
 
     def secure(self, round_id: RoundId) -> bytes | None:
         """Where a round's secure sum stands, if it has begun."""
@@ -278,9 +274,9 @@ class RoundFiles:
             return None
         return found
 
-    def _write(self, name: str, found: Mapping[str, Any]) -> None:
+    def _write(self, name: str, found: Mapping[str, Any], *, secret: bool = False) -> None:
         data = dumped({"schema": SCHEMA, **found})
-        write_durably(self._folder / name, lambda file: file.write(data))
+        write_durably(self._folder / name, lambda file: file.write(data), secret=secret)
 
     def _remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)

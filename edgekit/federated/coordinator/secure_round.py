@@ -7,6 +7,7 @@ from math import ceil, prod
 
 import numpy as np
 
+from edgekit.errors import InputError
 from edgekit.federated.job.opening import OpenJob
 from edgekit.federated.model import GlobalModel
 from edgekit.federated.secure import SecureServer, SecureSum, plan_sum
@@ -17,9 +18,6 @@ from edgekit.learning.federated.secure.settings import (
     encode_settings,
 )
 from edgekit.learning.federated.update import as_arrays
-
-_NOISE_DEVIATIONS = 8.0
-"""How far a board's noise may go before it is cut: seldom enough that nobody can tell."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +136,13 @@ def settings_for(opened: OpenJob, boards: int, samples: int) -> SecureSettings:
     least = max(ceil(table.threshold * boards), boards // 2 + 1)
     largest = table.clip
     if mechanism is not None and (order := mechanism.order) is not None:
-        least = max(least, min(boards, mechanism.sharers))
-        largest = order.longest + _NOISE_DEVIATIONS * order.deviation
+        if boards < mechanism.sharers:
+            raise InputError(
+                f"{boards} boards are fewer than the {mechanism.sharers} whose noise makes a round "
+                "private"
+            )
+        least = max(least, mechanism.sharers)
+        largest = order.largest
         samples = 1  # a board's weight must not depend on its data
     return plan_sum(
         secrets.token_bytes(SESSION_BYTES),

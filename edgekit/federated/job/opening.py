@@ -81,7 +81,8 @@ class OpenJob:
     def limits(self, version: int) -> Limits:
         """What an update of a round may be."""
         table = self.job.limits
-        return Limits(self.shapes, version, table.longest, table.samples)
+        epochs = self.job.training.epochs
+        return Limits(self.shapes, version, table.longest, table.samples, epochs=epochs)
 
     def judged(self, parameters: Mapping[str, Array]) -> tuple[float | None, float]:
         """Accuracy and loss of a global model on the held-out samples.

@@ -39,9 +39,9 @@ class Failing(RoundFiles):
         super().__init__(folder)
         self._left, self._before = at, before
 
-    def _write(self, name: str, found: Any) -> None:
+    def _write(self, name: str, found: Any, *, secret: bool = False) -> None:
         self._cut(True)
-        super()._write(name, found)
+        super()._write(name, found, secret=secret)
         self._cut(False)
 
     def _remove(self, name: str) -> None:
