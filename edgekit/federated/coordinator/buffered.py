@@ -33,7 +33,6 @@ class Buffered(Course):
         self.buffer = list(standing.buffer)
         self._size = size
         self._rests_until_s: dict[str, float] = {}
-        self._waits = False
         self._failures = 0
 
     def tick(self, now_s: float) -> list[Action]:
@@ -105,11 +104,8 @@ class Buffered(Course):
     def _ask(self, now_s: float) -> list[Action]:
         rules, online = self.rules, self._there()
         if len(online) < rules.minimum:
-            if self._waits:
-                return []
-            self._waits = True
-            return [Note("", f"waits: {len(online)} boards are there, {rules.minimum} are needed")]
-        self._waits = False
+            return self._waiting(online, now_s)
+        self._waits_for = ""
         rng = self._rng(str(self._next_number))
         limit = len(self._choose(online, rng))
         busy = sum(seat.holds(now_s, rules.grace_s) for seat in self.seats.values())

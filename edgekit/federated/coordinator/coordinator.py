@@ -28,7 +28,6 @@ from edgekit.federated.coordinator.seats import (
     Open,
     Reply,
     Summon,
-    Verdict,
 )
 from edgekit.federated.coordinator.starting import course_of
 from edgekit.federated.coordinator.summary import Summary, round_line, summarise
@@ -119,7 +118,7 @@ class Coordinator:
         self._todo: list[Action] = []
         self._changes: list[Change] = []
         self._refused: dict[str, str] = {}
-        self._said: set[tuple[str, Verdict]] = set()
+        self._said: set[tuple[str, str]] = set()
         self._round_began_s = clock_s()
 
     def run(self) -> Summary:
@@ -185,6 +184,8 @@ class Coordinator:
             self._models.show_again()
             self._todo += self._course.remind_all(self._clock_s())
             return
+        if not heard.topic.startswith(PREFIX + "/"):
+            return  # a model that came before its subscription's end
         levels = heard.topic.split("/")
         name, part = levels[3], levels[-1]
         try:
@@ -250,8 +251,8 @@ class Coordinator:
         verdict = self._course.judge(name, number, delivery.digest, now_s)
         if verdict is not None:
             self._todo.append(Reply(name, number, verdict.state, verdict.why))
-            if verdict.is_news and (name, verdict) not in self._said:
-                self._said.add((name, verdict))  # a board that says it without end is named once
+            if verdict.is_news and (name, verdict.state) not in self._said:
+                self._said.add((name, verdict.state))  # once a round, whatever else it sends
                 self._todo.append(Note(name, f"{verdict.state}: {verdict.why}"))
             if verdict.state == "refused":
                 self._refused.setdefault(name, verdict.why)

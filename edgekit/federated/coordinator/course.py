@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from edgekit.federated.coordinator.picture import Board, there
+from edgekit.federated.coordinator.picture import Board, absences, there
 from edgekit.federated.coordinator.seats import (
     Action,
     Note,
@@ -27,6 +27,7 @@ Past = Callable[[int, str], bytes | None]
 """The digest of the update that a board delivered in an earlier round, `None` where it did not."""
 
 _REMIND_S = 5.0
+_SAY_AGAIN_S = 10.0
 _NEVER_TOLD = ""
 """No board's boot: whoever is back is told again."""
 
@@ -66,6 +67,7 @@ class Course(ABC):
         self.boards: dict[str, Board] = {}
         self.seats = {seat.board: seat for seat in standing.seats}
         self.stopped: Stop | None = None
+        self._waits_for, self._waits_said_s = "", float("-inf")
         self._choose, self._past, self._next_number = choose, past, standing.next_number
 
     def hear(self, board: Board, now_s: float, *, spoke: bool = False) -> list[Action]:
@@ -200,6 +202,17 @@ class Course(ABC):
 
     def _there(self) -> list[str]:
         return there(self.boards, self.rules.step)
+
+    def _waiting(self, online: Sequence[str], now_s: float) -> list[Action]:
+        """Says how many boards lack, and why others cannot; again where that has changed."""
+        absent = absences(self.boards.values(), self.rules.step)
+        lines = [f"{count} {why}" for why, count in list(absent.items())[:4]]
+        why = f"; not {', '.join(lines)}" if lines else ""
+        text = f"waits: {len(online)} boards are there, {self.rules.minimum} are needed{why}"
+        if text == self._waits_for or now_s < self._waits_said_s + _SAY_AGAIN_S:
+            return []
+        self._waits_for, self._waits_said_s = text, now_s
+        return [Note("", text)]
 
     def _seat(self, seat: Seat) -> None:
         self.seats[seat.board] = seat

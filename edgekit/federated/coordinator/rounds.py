@@ -44,7 +44,6 @@ class Rounds(Course):
         self.attempt, self.failures = standing.attempt, standing.failures
         self.budget = budget
         self._not_before_s = 0.0
-        self._waits = False
 
     def tick(self, now_s: float) -> list[Action]:
         """See `Course`."""
@@ -98,15 +97,12 @@ class Rounds(Course):
     def _begin(self, now_s: float) -> list[Action]:
         rules, online = self.rules, self._there()
         if len(online) < rules.minimum:
-            if self._waits:
-                return []
-            self._waits = True
-            return [Note("", f"waits: {len(online)} boards are there, {rules.minimum} are needed")]
+            return self._waiting(online, now_s)
         if self.budget is not None:
             online = self.budget.allowed(online)
             if len(online) < rules.minimum:
                 return self.stop("finished", self.budget.last_words())
-        self._waits = False
+        self._waits_for = ""
         number, rng = self._next_number, self._rng(str(self._next_number))
         self._next_number += 1
         chosen = self._choose(online, rng)

@@ -70,6 +70,19 @@ def test_a_round_waits_until_enough_boards_are_there() -> None:
     assert invited(actions) == ["a", "b"]
 
 
+def test_a_round_that_waits_says_why_boards_cannot_take_part_and_again_where_that_changes() -> None:
+    course = rounds("a")
+    assert [a.what for a in course.tick(0.0) if isinstance(a, Note)] == [
+        "waits: 1 boards are there, 2 are needed"
+    ]
+    course.hear(board("b", willing=False, why="on battery"), 1.0)
+    assert course.tick(2.0) == []
+    (said,) = course.tick(20.0)
+    assert isinstance(said, Note)
+    assert said.what.endswith("; not 1 on battery")
+    assert course.tick(100.0) == []
+
+
 @pytest.mark.parametrize(
     "absent",
     [{"online": False}, {"willing": False}, {"step": "another"}, {"step": ""}],
