@@ -10,12 +10,14 @@ import numpy as np
 import onnx_ir as ir
 
 from edgekit.array import Array
-from edgekit.bundle import Bundle, Manifest, open_bundle, write_bundle
+from edgekit.bundle import Bundle, Manifest, OutputSpec, open_bundle, write_bundle
 from edgekit.compress import Recipe, compress_model, load_recipe, pack_model
+from edgekit.compress.golden import golden_file, golden_inputs
 from edgekit.errors import InputError
 from edgekit.federated.job.opening import OpenJob
 from edgekit.federated.job.schema import ResultTable
 from edgekit.graph.load import load_onnx
+from edgekit.runtime.onnxruntime_engine import OnnxRuntimeEngine
 from edgekit.train.tasks import with_parameters
 
 _TRAIN = "train/"
@@ -80,7 +82,7 @@ def raised(version: str) -> str:
 def _packed(model: Path, out: Path, old: Bundle, version: str) -> Bundle:
     manifest = old.manifest
     thresholds = manifest.thresholds
-    return pack_model(
+    made = pack_model(
         model,
         task=manifest.task,
         out=out,
@@ -88,6 +90,20 @@ def _packed(model: Path, out: Path, old: Bundle, version: str) -> Bundle:
         threshold=None if thresholds is None else thresholds.anomaly,
         recipe=Recipe(name=manifest.name, version=version),
     )
+    return _with_output(made, manifest.output)
+
+
+def _with_output(made: Bundle, output: OutputSpec) -> Bundle:
+    """The bundle read by the old one's output, where the model has it: it may have several."""
+    engine = OnnxRuntimeEngine(made.model_path("onnxruntime").read_bytes())
+    if made.manifest.output == output or output.name not in {one.name for one in engine.outputs}:
+        return made
+    files = {name: (made.path / name).read_bytes() for name in made.manifest.files}
+    files["golden.npz"] = golden_file(
+        golden_inputs(made.manifest.input, ()), None, [engine], output.name
+    )
+    manifest = msgspec.structs.replace(made.manifest, output=output, golden="golden.npz")
+    return write_bundle(made.path, manifest, files=files, replace=True)
 
 
 def _compressed(opened: OpenJob, model: Path, out: Path, old: Bundle, recipe: Recipe) -> Bundle:
