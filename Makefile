@@ -3,10 +3,11 @@ PYTHON_IN := .venv/bin/python
 # Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench firmware bridge-fuzz bridge-sizes setup system
+.PHONY: help demo federated-demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench firmware bridge-fuzz bridge-sizes setup system
 
 help:
 	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
+	@echo "make federated-demo   five boards that learn together, and what comes of it"
 	@echo "make test    run every test"
 	@echo "make check   format, lint, types, imports and every test: what CI runs"
 	@echo "make fix     repair what a machine can"
@@ -18,6 +19,9 @@ demo: setup system
 
 test: setup system
 	$(PYTHON_IN) -m pytest
+
+federated-demo: setup system
+	@$(PYTHON_IN) -m tools.federated_demo
 
 check: setup system
 	.venv/bin/ruff format --check .
