@@ -193,3 +193,19 @@ def test_who_was_not_invited_is_heard_and_counts_for_nothing(scene: Scene) -> No
         served = scene.serve(count=1, minimum=8)
     assert served.summary.last[0].updates == 8
     assert any("it was not invited" in line for line in scene.said(outsider))
+
+
+def test_a_board_that_makes_rounds_up_fills_no_history(scene: Scene) -> None:
+    def many(message: bytes, invite: Invite) -> Sequence[bytes]:
+        update = Update(BAD, invite.version, 5, 1, scene.trainer.parameters)
+        made_up = [
+            encode_update(update, codec_of("int8"), run=invite.run, number=invite.round + n)
+            for n in range(100, 110)
+        ]
+        return [p for one in (*made_up, message) for p in chunked(one, invite.chunk_bytes)]
+
+    with scene.crowd({BAD: Script(sent=many)}) as crowd:
+        served = scene.serve(count=1)
+        assert crowd.wait(lambda: len(crowd.boards[BAD].receipts) >= 11)
+    assert served.summary.last[0].updates == 10
+    assert len([line for line in scene.said(BAD) if "there was no round" in line]) == 1
