@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from time import time
 
 from edgekit.daemon.assembly.broker import mqtt_settings
 from edgekit.errors import InputError
+from edgekit.federated.coordinator.clock import steady
 from edgekit.federated.coordinator.coordinator import Coordinator, Show, show_nobody
 from edgekit.federated.coordinator.inviting import SeedOf
 from edgekit.federated.coordinator.judging import chosen_of
@@ -51,7 +51,7 @@ def serve(
     *,
     show: Show = show_nobody,
     seed_of: SeedOf | None = None,
-    clock_s: Callable[[], float] = time,
+    clock_s: Callable[[], float] | None = None,
 ) -> Served:
     """Serves a job until it is at its end; goes on where it was left.
 
@@ -59,7 +59,7 @@ def serve(
         opened: the job.
         show: is told what happens.
         seed_of: of each board's order of samples; follows from the job's seed where left out.
-        clock_s: seconds since 1970.
+        clock_s: seconds since 1970; a clock that does not jump where left out.
 
     Raises:
         ConfigError: the broker's settings cannot be used.
@@ -87,7 +87,7 @@ def serve(
                 show=show,
                 on_round=lambda rounds: report(opened, rounds, folder),
                 seed_of=seed_of,
-                clock_s=clock_s,
+                clock_s=clock_s or steady(),
             )
             summary = turn.run()
         rounds = memory.rounds()
