@@ -1,44 +1,21 @@
-"""A workstation's connection to the broker: loses nothing, and knows when it has heard all."""
+"""A rollout's connection to the broker: what came is in a queue, in order."""
 
 import queue
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from time import monotonic
-from types import TracebackType
-from typing import Any, Self
-
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from edgekit.deploy.rollout.topics import mark
-from edgekit.errors import Unavailable
-from edgekit.messaging.refusals import why_refused, why_unreachable
+from edgekit.messaging.line import BrokerLine, Heard, LineSettings
 from edgekit.messaging.settings import MqttSettings
 
-_VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
-_PATIENCE_S = 20.0
-_MOST_AT_ONCE = 65_535
+__all__ = ["Heard", "Line"]
 
 
-@dataclass(frozen=True)
-class Heard:
-    """A message that came; without a topic, the connection was there again after a loss."""
-
-    topic: str
-    payload: bytes
-
-
-class Line:
-    """A connection for as long as the `with` block; comes back by itself where it is lost.
+class Line(BrokerLine):
+    """A workstation's, for as long as the `with` block.
 
     Attributes:
         heard: what came, in order.
-        sent: how many messages went out.
-        received: how many came in.
     """
 
     def __init__(self, settings: MqttSettings, client_id: str) -> None:
@@ -48,96 +25,27 @@ class Line:
             settings: the broker.
             client_id: what the broker knows us by; ours alone.
         """
-        self.heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
-        self.sent = self.received = 0
-        self._settings = settings
-        self._mark = mark(client_id)
-        self._filters: list[str] = []
-        self._marks = 0
-        self._changed = threading.Condition()  # guards what follows
-        self._connected = self._was_connected = False
-        self._marked = -1
-        self._asked = self._confirmed = 0
-        self._refusal: str | None = None
-        self._client = client = Client(
-            CallbackAPIVersion.VERSION2, client_id, protocol=_VERSIONS[settings.version]
+        line = LineSettings(
+            mark=mark(client_id), listens_to="boards and rollouts", writes="hints or rollouts"
         )
-        client.username_pw_set(settings.username, settings.password)
-        client.reconnect_delay_set(1, 10)
-        if (tls := settings.tls_context()) is not None:
-            client.tls_set_context(tls)
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
-        client.on_message = self._on_message
-
-    def __enter__(self) -> Self:
-        """Connects.
-
-        Raises:
-            Unavailable: the broker cannot be reached, or does not let us in.
-        """
-        settings = self._settings
-        more = None
-        if settings.version == "5":
-            more = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            # Else a broker sends few at once and drops what a large fleet has retained.
-            more.ReceiveMaximum = _MOST_AT_ONCE
-        try:
-            self._client.connect(
-                settings.host, settings.effective_port, settings.keepalive_s, properties=more
-            )
-        except (OSError, UnicodeError) as error:
-            ca = str(settings.ca) if settings.ca else None
-            why = why_unreachable(error, tls=settings.encrypted, ca=ca)
-            raise Unavailable(f"no MQTT broker at {settings.address}: {why}") from error
-        self._client.loop_start()
-        try:
-            self._wait(lambda: self._connected, "no answer; does it speak MQTT, and this version?")
-        except BaseException:
-            self._leave()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._leave()
+        super().__init__(settings, client_id, line)
+        self.heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
 
     def listen(self, filters: Sequence[str]) -> list[Heard]:
         """Subscribes, and gives all that the broker has retained there, and what else came by then.
 
-        The workstation then sends itself a mark: brokers keep the order, so what was retained has
-        come before it.
-
         Raises:
             Unavailable: the broker does not let us, or falls silent.
         """
-        with self._changed:
-            self._filters += [each for each in filters if each not in self._filters]
-            is_first = self._mark not in self._filters
-            self._filters += [self._mark] if is_first else []
-        if is_first:
-            self._client.subscribe(self._mark, qos=1)
-        self._client.subscribe([(each, 1) for each in filters])
-        self._marks += 1
-        number = self._marks
-        self.publish(self._mark, str(number).encode(), retain=False)
         why = "what it has retained did not come in time"
         if self._settings.version != "5":
             why += "; brokers drop what waits of a large fleet, but not with MQTT 5: use that"
-        self._wait(lambda: self._marked >= number, why)
+        self._hear_all(filters, why)
         return self.waiting()
 
     def deafen(self, filters: Sequence[str]) -> None:
         """Ends subscriptions."""
-        with self._changed:
-            self._filters = [each for each in self._filters if each not in filters]
-        self._client.unsubscribe(list(filters))
+        self._end(filters)
 
     def waiting(self) -> list[Heard]:
         """What has come and was not taken yet."""
@@ -149,90 +57,7 @@ class Line:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = True) -> None:
         """Sends a message at QoS 1, now or when the broker is back."""
-        with self._changed:
-            self._asked += 1
-            self.sent += 1
-        self._client.publish(topic, payload, 1, retain)  # without our lock: paho has one, too
+        super().publish(topic, payload, retain=retain)
 
-    def check(self) -> None:
-        """Looks whether the broker has refused anything.
-
-        Raises:
-            Unavailable: it has.
-        """
-        self._wait(lambda: True, "")
-
-    def flush(self) -> None:
-        """Waits until the broker has confirmed all that was sent.
-
-        Raises:
-            Unavailable: it did not in time, or refused some of it.
-        """
-        self._wait(lambda: self._confirmed >= self._asked, "did not confirm all that was sent")
-
-    def _wait(self, holds: Callable[[], bool], otherwise: str) -> None:
-        """Waits as long as messages come."""
-        with self._changed:
-            last, by_s = self.received + self._confirmed, monotonic() + _PATIENCE_S
-            while self._refusal is None and not holds():
-                if (moves := self.received + self._confirmed) != last:
-                    last, by_s = moves, monotonic() + _PATIENCE_S
-                if (left_s := by_s - monotonic()) <= 0:
-                    self._refusal = otherwise
-                self._changed.wait(max(0.0, left_s))
-            why, self._refusal = self._refusal, None
-        if why is not None:
-            raise Unavailable(f"the MQTT broker at {self._settings.address}: {why}")
-
-    def _leave(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    # What follows runs on paho's thread.
-
-    def _on_connect(self, client: Client, _: object, flags: Any, code: Any, more: Any) -> None:
-        with self._changed:
-            is_back = self._was_connected and not code.is_failure
-            filters = list(self._filters)
-            if code.is_failure and not self._was_connected:
-                self._refusal = why_refused(code.value, str(code))  # later it may pass
-            self._connected = not code.is_failure
-            self._was_connected = self._was_connected or self._connected
-            self._changed.notify_all()
-        if is_back:
-            if filters:
-                client.subscribe([(each, 1) for each in filters])
-            self.heard.put(Heard("", b""))
-
-    def _on_disconnect(self, *_: Any) -> None:
-        with self._changed:
-            self._connected = False
-            self._changed.notify_all()
-
-    def _on_subscribe(
-        self, client: Client, _: object, packet_id: int, codes: Sequence[Any], more: Any
-    ) -> None:
-        for code in codes:
-            if code.is_failure:
-                with self._changed:
-                    why = why_refused(code.value, str(code))
-                    self._refusal = f"does not let us listen to boards and rollouts: {why}"
-                    self._changed.notify_all()
-
-    def _on_publish(self, client: Client, _: object, packet_id: int, code: Any, more: Any) -> None:
-        with self._changed:
-            self._confirmed += 1
-            if code.is_failure:
-                why = why_refused(code.value, str(code))
-                self._refusal = f"does not let us write hints or rollouts: {why}"
-            self._changed.notify_all()
-
-    def _on_message(self, client: Client, _: object, message: MQTTMessage) -> None:
-        with self._changed:
-            if message.topic == self._mark:
-                with suppress(ValueError):
-                    self._marked = max(self._marked, int(message.payload))
-            else:
-                self.received += 1
-                self.heard.put(Heard(message.topic, bytes(message.payload)))
-            self._changed.notify_all()
+    def _arrived(self, heard: Heard) -> None:
+        self.heard.put(heard)

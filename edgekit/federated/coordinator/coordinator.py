@@ -12,7 +12,7 @@ from edgekit.federated.coordinator.combining import checked
 from edgekit.federated.coordinator.course import Course
 from edgekit.federated.coordinator.inviting import SeedOf, seeds
 from edgekit.federated.coordinator.judging import best_of, enough
-from edgekit.federated.coordinator.line import Heard, Line
+from edgekit.federated.coordinator.line import Line
 from edgekit.federated.coordinator.mail import Delivery, Letter, Mail
 from edgekit.federated.coordinator.memory import Memory
 from edgekit.federated.coordinator.models import Models
@@ -38,6 +38,7 @@ from edgekit.learning.federated.checks import UpdateRefused
 from edgekit.learning.federated.messages import Answer, Want
 from edgekit.learning.federated.secure.refusal import MessageRefused
 from edgekit.learning.federated.trainer import Guidance
+from edgekit.messaging.line import Heard
 from edgekit.messaging.payloads import decode_status
 from edgekit.messaging.payloads.federated import decode_federated_ready
 from edgekit.messaging.topics import FEDERATED_PREFIX, PREFIX, FederatedTopics, check_name

@@ -4,10 +4,11 @@ import time
 from collections.abc import Mapping
 
 from edgekit.errors import InputError, Unavailable
-from edgekit.federated.coordinator.line import Heard, Line
+from edgekit.federated.coordinator.line import Line
 from edgekit.learning.federated.framing import chunked
 from edgekit.learning.federated.inbox import Inbox
 from edgekit.learning.federated.vertical.messages import decode_to_holder, name_of
+from edgekit.messaging.line import Heard
 from edgekit.messaging.settings import MqttSettings
 from edgekit.messaging.topics import FEDERATED_PREFIX, Topics, place_of
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgekit.config.checking import check
 from edgekit.errors import ConfigError, InputError
-from edgekit.federated.coordinator.line import Heard, Line
+from edgekit.federated.coordinator.line import Line
 from edgekit.federated.coordinator.mail import Mail, read_letter
 from edgekit.federated.job import load_job, open_job
 from edgekit.federated.job.schema import (
@@ -28,6 +28,7 @@ from edgekit.federated.job.schema import (
 )
 from edgekit.learning.federated.framing import chunked
 from edgekit.learning.federated.messages import Answer, encode
+from edgekit.messaging.line import Heard
 from edgekit.messaging.settings import MqttSettings
 
 HEAD = 'name = "digits"\nfleet = "plant"\n[mqtt]\nhost = "localhost"\n'
