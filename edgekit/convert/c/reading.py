@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as generated
 
 from edgekit.array import Array
 from edgekit.convert import schema
@@ -13,7 +12,7 @@ from edgekit.errors import UnsupportedModel
 _DTYPES = {schema.tensor_type(dtype): dtype for dtype in schema.DTYPES}
 _OPERATORS = {
     number: name
-    for name, number in vars(generated.BuiltinOperator).items()
+    for name, number in vars(schema.generated.BuiltinOperator).items()
     if isinstance(number, int)
 }
 
