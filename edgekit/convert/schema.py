@@ -119,6 +119,12 @@ def operator_code(name: str) -> int:
     return int(getattr(generated.BuiltinOperator, name))
 
 
+def operator_names() -> dict[int, str]:
+    """What each built-in operator is called, by its number."""
+    known = vars(generated.BuiltinOperator)
+    return {number: name for name, number in known.items() if isinstance(number, int)}
+
+
 def activation(name: str) -> int:
     """The number of a fused activation: `NONE`, `RELU`, `RELU6`, `RELU_N1_TO_1`."""
     return int(getattr(generated.ActivationFunctionType, name))

@@ -10,11 +10,7 @@ from edgekit.convert import schema
 from edgekit.errors import UnsupportedModel
 
 _DTYPES = {schema.tensor_type(dtype): dtype for dtype in schema.DTYPES}
-_OPERATORS = {
-    number: name
-    for name, number in vars(schema.generated.BuiltinOperator).items()
-    if isinstance(number, int)
-}
+_OPERATORS = schema.operator_names()
 
 
 @dataclass(frozen=True)
