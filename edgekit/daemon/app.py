@@ -1,7 +1,6 @@
 """edgekitd as three steps: start up, run, shut down."""
 
 import logging
-import os
 import threading
 import time
 import uuid
@@ -13,17 +12,17 @@ import msgspec
 
 from edgekit.config.loading import check_surroundings, load_settings
 from edgekit.config.schema import Settings
-from edgekit.daemon.assembly.broker import make_outbox, mqtt_settings
+from edgekit.daemon.assembly.broker import make_link
 from edgekit.daemon.assembly.mcu import make_mcu
 from edgekit.daemon.assembly.pipelines import Pipeline, Workshop
 from edgekit.daemon.chores import Chores
 from edgekit.daemon.clock import ClockKeeper
 from edgekit.daemon.code_trial import CodeTrial, code_on_trial
 from edgekit.daemon.cooling import Cooling
-from edgekit.daemon.deployments import Deployments
+from edgekit.daemon.deployments import open_deployments
 from edgekit.daemon.learning import Learning
 from edgekit.daemon.mcu import Mcus
-from edgekit.daemon.metrics import MetricsReader, skipped
+from edgekit.daemon.metrics import MetricsReader
 from edgekit.daemon.notify import Notifier, SilentNotifier
 from edgekit.daemon.progress import one_line, stuck_work
 from edgekit.daemon.records import Records
@@ -31,9 +30,10 @@ from edgekit.daemon.remote import Remote
 from edgekit.daemon.running import Running
 from edgekit.daemon.standing import status_of
 from edgekit.daemon.state import held_alone, state_folder
+from edgekit.daemon.summing_up import sum_up
 from edgekit.daemon.surroundings import Surroundings
 from edgekit.daemon.wake import Wake
-from edgekit.errors import ConfigError, EdgekitError, Stuck
+from edgekit.errors import EdgekitError, Stuck
 from edgekit.messaging.link import MqttLink
 from edgekit.messaging.outbox import Outbox
 from edgekit.messaging.payloads import encode
@@ -106,7 +106,9 @@ class App:
         self._clock = ClockKeeper(None if state is None else state / "clock")
         self._cooling = Cooling(settings.thermal)
         self._topics = Topics(settings.device.fleet, settings.device.name)
-        self._open_link(settings, state)
+        self._link, self._outbox = make_link(
+            settings, state, self._resources, topics=self._topics, boot=self._boot
+        )
         records = self._resources.enter_context(Records(settings, state, self._camera))
         workshop = Workshop(
             boot=self._boot,
@@ -119,7 +121,15 @@ class App:
         )
         self._workshop = workshop
         self._settings = settings
-        self._deployments = self._open_updates(settings, state)
+        self._deployments = open_deployments(
+            settings,
+            state,
+            self,
+            source=str(self._config),
+            boot=self._boot,
+            topics=self._topics,
+            link=self._link,
+        )
         self._learning = Learning(
             settings,
             state,
@@ -225,7 +235,8 @@ class App:
         if self._link is not None:
             self._link.close("stopped" if self._is_stopping else "finished", timeout_s=_CLOSE_S)
         self._resources.close()
-        losses = self._sum_up()
+        supervised = self._running.supervised if self._running is not None else ()
+        losses = sum_up(supervised, self._link)
         return 1 if losses and not self._is_stopping else 0
 
     @property
@@ -233,19 +244,10 @@ class App:
         assert self._running is not None, "startup has not been"
         return self._running
 
-    def _open_link(self, settings: Settings, state: Path | None) -> None:
-        if settings.mqtt is None:
-            return
-        if state is not None:
-            self._outbox = self._resources.enter_context(make_outbox(settings.outbox, state))
-        status = status_of(self._boot, {}, labels=settings.device.labels)
-        broker = mqtt_settings(settings.mqtt)
-        self._link = MqttLink(broker, self._topics, status, outbox=self._outbox)
-
     def _plan_chores(self, settings: Settings, records: Records) -> None:
         chores = self._chores
         chores.add("metrics", settings.metrics_interval_s, self._publish_metrics)
-        chores.add("cooling", _COOL_EVERY_S, self._cool)
+        chores.add("cooling", _COOL_EVERY_S, lambda: self._cooling.look(self._in_force.rates))
         chores.add("clock", _CLOCK_EVERY_S, self._clock.tick)
         chores.add("pictures", _TIDY_EVERY_S, records.tidy)
         self._stuck_s = settings.stuck_s
@@ -332,24 +334,6 @@ class App:
         self._notify.extend_timeout(_LOAD_S)
         self._notify.watchdog()
 
-    def _open_updates(self, settings: Settings, state: Path | None) -> Deployments | None:
-        if settings.updates is None:
-            return None
-        if state is None:
-            if settings.state is None and "STATE_DIRECTORY" not in os.environ:
-                mistakes = ["updates: need a state directory: set `state`"]
-                raise ConfigError(str(self._config), mistakes)
-            _log.error("no updates until then: the bundles that the settings name run")
-            return None
-        return Deployments(
-            settings.updates,
-            state,
-            self,
-            boot=self._boot,
-            topics=self._topics,
-            link=self._link,
-        )
-
     def _resolved(self, settings: Settings) -> Settings:
         """The settings with the bundles that updates have put in place of theirs."""
         if self._deployments is None:
@@ -390,9 +374,6 @@ class App:
         self._chores.set_interval("metrics", seconds or self._in_force.settings.metrics_interval_s)
         self.wake.set()
 
-    def _cool(self) -> None:
-        self._cooling.look(pipeline.rates for pipeline in self._in_force.pipelines.values())
-
     def _feed_watchdog(self) -> None:
         """Tells systemd that work moves; where it does not, systemd restarts the daemon."""
         supervised = self._in_force.supervised
@@ -417,24 +398,3 @@ class App:
             take(message)
         if self._link is not None and self._link.connected:  # later they are of no use
             self._link.publish(self._topics.metrics, encode(message), qos=0)
-
-    def _sum_up(self) -> bool:
-        """Logs what each pipeline did; says whether anything was lost on the way."""
-        losses = False
-        for supervised in self._running.supervised if self._running is not None else ():
-            counts = supervised.runner.counts
-            _log.info(
-                "pipeline %s: %d samples, %d skipped, %d refused, %d predictions, %d lost",
-                supervised.name,
-                counts.taken,
-                skipped(supervised),
-                counts.refused,
-                counts.predictions,
-                counts.lost,
-            )
-            losses |= bool(counts.refused or counts.lost or supervised.runner.failure)
-        if self._link is not None:
-            sent = self._link.counts
-            _log.info("mqtt: %d sent, %d dropped", sent.sent, sent.dropped)
-            losses |= bool(sent.dropped)
-        return losses

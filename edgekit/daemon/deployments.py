@@ -5,7 +5,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from edgekit.config.schema import Settings
 from edgekit.config.updates import UpdateTable
+from edgekit.daemon.state import need_state
 from edgekit.daemon.updating import Board, Updating
 from edgekit.errors import InputError
 from edgekit.learning.durable import write_durably
@@ -138,3 +140,37 @@ class Deployments:
         assert self._link is not None
         for bundle, status in list(self._told.items()):
             self._link.publish(self._topics.deploy_status(bundle), encode(status), retain=True)
+
+
+def open_deployments(
+    settings: Settings,
+    state: Path | None,
+    board: Board,
+    *,
+    source: str,
+    boot: str,
+    topics: Topics,
+    link: MqttLink | None,
+) -> Deployments | None:
+    """What the settings say of updates; `None` where they say nothing, or there is no disk.
+
+    Args:
+        settings: the daemon's.
+        state: the state directory, where there is one.
+        board: the daemon around it.
+        source: the settings' file, for errors.
+        boot: the id of this run of the daemon.
+        topics: where this board speaks.
+        link: to the broker, where there is one.
+
+    Raises:
+        ConfigError: no state directory is named, or the trusted root cannot be read.
+        InputError: the repository's address is not one.
+    """
+    if settings.updates is None:
+        return None
+    if state is None:
+        need_state(settings, "updates", source=source)
+        _log.error("no updates until then: the bundles that the settings name run")
+        return None
+    return Deployments(settings.updates, state, board, boot=boot, topics=topics, link=link)

@@ -1,7 +1,6 @@
 """All that a board learns together with others: whole models in rounds, and halves of networks."""
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from edgekit.config.schema import Settings
 from edgekit.daemon.assembly.pipelines import Pipeline
 from edgekit.daemon.cooling import Cooling
-from edgekit.errors import ConfigError
+from edgekit.daemon.state import need_state
 from edgekit.messaging.commands import Result
 from edgekit.messaging.payloads import FederatedMetrics, Label
 from edgekit.messaging.topics import Topics
@@ -62,9 +61,7 @@ class Learning:
         if not named or link is None:
             return
         if state is None:
-            if settings.state is None and "STATE_DIRECTORY" not in os.environ:
-                mistakes = [f"{name}: needs a state directory: set `state`" for name in named]
-                raise ConfigError(source, mistakes)
+            need_state(settings, *named, source=source)
             _log.error("nothing is learned until then")
             return
         if settings.federated:

@@ -11,6 +11,7 @@ from edgekit.config.schema import Settings
 from edgekit.daemon.assembly.hub import make_hub
 from edgekit.daemon.assembly.pipelines import Pipeline, Workshop
 from edgekit.daemon.hub import Hub
+from edgekit.daemon.rates import RateControl
 from edgekit.daemon.reloading import ReloadPlan, plan_reload
 from edgekit.daemon.supervision import Supervised
 from edgekit.pipeline.parts import Inference, Sink
@@ -81,6 +82,11 @@ class Running:
     def supervised(self) -> list[Supervised]:
         """Those that run, as their supervisors."""
         return [pipeline.supervised for pipeline in self._pipelines.values()]
+
+    @property
+    def rates(self) -> list[RateControl]:
+        """How many samples a second each takes."""
+        return [pipeline.rates for pipeline in self._pipelines.values()]
 
     @property
     def sessions(self) -> dict[str, Session]:

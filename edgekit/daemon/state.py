@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgekit.errors import Unavailable
+from edgekit.config.schema import Settings
+from edgekit.errors import ConfigError, Unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -61,3 +62,19 @@ def held_alone(folder: Path) -> Iterator[None]:
         except OSError:
             _log.debug("%s: its file system knows no locks", folder)
         yield
+
+
+def need_state(settings: Settings, *tables: str, source: str) -> None:
+    """Refuses settings of which some tables need a state directory, and that name none.
+
+    Args:
+        settings: the daemon's.
+        tables: which need one.
+        source: the settings' file, for errors.
+
+    Raises:
+        ConfigError: neither the settings nor systemd name one.
+    """
+    if settings.state is None and "STATE_DIRECTORY" not in os.environ:
+        mistakes = [f"{table}: needs a state directory: set `state`" for table in tables]
+        raise ConfigError(source, mistakes)

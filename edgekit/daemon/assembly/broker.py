@@ -1,12 +1,16 @@
 """Builds the link to the broker, and what keeps messages for it."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from edgekit.config.board import MqttTable
 from edgekit.config.durability import OutboxTable
+from edgekit.config.schema import Settings
+from edgekit.daemon.standing import status_of
 from edgekit.errors import ConfigError
-from edgekit.messaging.link import MqttSettings
+from edgekit.messaging.link import MqttLink, MqttSettings
 from edgekit.messaging.outbox import Outbox, Priority
+from edgekit.messaging.topics import Topics
 
 _HOUR_S = 3600.0
 
@@ -34,6 +38,30 @@ def mqtt_settings(table: MqttTable) -> MqttSettings:
         max_queued=table.max_queued,
         max_received_bytes=table.max_received_kb * 1024,
     )
+
+
+def make_link(
+    settings: Settings, state: Path | None, resources: ExitStack, *, topics: Topics, boot: str
+) -> tuple[MqttLink | None, Outbox | None]:
+    """The link that the settings ask for, not started, and the outbox that keeps its messages.
+
+    Args:
+        settings: the daemon's.
+        state: the state directory; without one nothing is kept.
+        resources: close the outbox.
+        topics: where the board speaks.
+        boot: the id of this run of the daemon.
+
+    Raises:
+        ConfigError: a file that the settings name cannot be used.
+    """
+    if settings.mqtt is None:
+        return None, None
+    outbox = None
+    if state is not None:
+        outbox = resources.enter_context(make_outbox(settings.outbox, state))
+    status = status_of(boot, {}, labels=settings.device.labels)
+    return MqttLink(mqtt_settings(settings.mqtt), topics, status, outbox=outbox), outbox
 
 
 def make_outbox(table: OutboxTable, state: Path) -> Outbox:

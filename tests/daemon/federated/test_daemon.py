@@ -119,7 +119,7 @@ def test_rules_label_samples_and_a_reload_follows_settings_and_bundles(
         until(lambda: _count(database) == 3, "samples without labels")
         config.write_text(config.read_text().partition("[federated")[0] + rule_of_scores(rule))
         daemon.reload()
-        daemon.says("reloaded")
+        until(lambda: sum("reloaded: " in line for line in daemon.log) == 4, "the last reload")
         append(tmp_path / "rows.csv", x[4:6])
         assert daemon.end() == 0
         assert _count(database) == 3
