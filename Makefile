@@ -3,7 +3,7 @@ PYTHON_IN := .venv/bin/python
 # Small matrices on a busy machine: threads of OpenBLAS only wait for one another.
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help demo federated-demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench firmware bridge-fuzz bridge-sizes setup system
+.PHONY: help demo federated-demo test check fix bench kills crash-points fleet power-cuts board-services soak flower flower-bench firmware bridge-fuzz bridge-sizes setup system toolchains
 
 help:
 	@echo "make demo    build three models, run them on the daemon, and show what subscribers got"
@@ -17,13 +17,13 @@ help:
 demo: setup system
 	@$(PYTHON_IN) -m tools.demo
 
-test: setup system
+test: setup system toolchains
 	$(PYTHON_IN) -m pytest
 
 federated-demo: setup system
 	@$(PYTHON_IN) -m tools.federated_demo
 
-check: setup system
+check: setup system toolchains
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -70,16 +70,16 @@ flower-bench: setup
 	.cache/flower/bin/python -m tools.bench.flower $(if $(MQTT),--mqtt $(MQTT))
 
 # Example firmware on both emulated machines, killed at any moment, and what it costs.
-firmware: setup system
+firmware: setup system toolchains
 	EDGEKIT_KILLS=40 EDGEKIT_MACHINES="mps2-an385 mps2-an386" $(PYTHON_IN) -m pytest \
 		tests/firmware_bridge/test_firmware.py tests/firmware_bridge/test_firmware_daemon.py tests/firmware_bridge/test_firmware_glue.py
 	$(PYTHON_IN) -m tools.bench.firmware
 
 # The C library's parser under libFuzzer, for SECONDS; and what the library weighs.
-bridge-fuzz: system
+bridge-fuzz: toolchains
 	tools/bridge_fuzz.sh $(or $(SECONDS),600)
 
-bridge-sizes: setup system
+bridge-sizes: setup toolchains
 	$(PYTHON_IN) -m tools.bridge_sizes
 
 setup:
@@ -87,5 +87,8 @@ setup:
 
 system:
 	@tools/apt.sh mosquitto openssl systemd strace openssh-server openssh-client \
-		gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-base gstreamer1.0-plugins-ugly \
-		gcc g++ make clang libclang-rt-14-dev gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-avr avr-libc qemu-system-arm socat
+		gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-base gstreamer1.0-plugins-ugly
+
+# For code of microcontrollers: 1.5 GB.
+toolchains:
+	@tools/apt.sh gcc g++ make clang libclang-rt-14-dev gcc-arm-none-eabi libnewlib-arm-none-eabi gcc-avr avr-libc qemu-system-arm socat
