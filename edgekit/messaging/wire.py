@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgekit.messaging.incoming import Handler, Received
+from edgekit.messaging.outgoing import LinkCounts
 from edgekit.messaging.topic_filter import matches
 
 
 class Wire(Protocol):
     """The part of `MqttLink` that they use; each method is as it says there."""
+
+    @property
+    def counts(self) -> LinkCounts:
+        """What became of the messages so far."""
 
     def publish(
         self,
@@ -56,6 +61,11 @@ class MemoryWire:
         self.sent: list[Sent] = []
         self._handlers: list[tuple[str, Handler]] = []
         self._greeters: list[Callable[[], None]] = []
+
+    @property
+    def counts(self) -> LinkCounts:
+        """All that was published is confirmed."""
+        return LinkCounts(len(self.sent), len(self.sent), dropped=0, waiting=0)
 
     def publish(
         self,

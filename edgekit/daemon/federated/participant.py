@@ -35,6 +35,9 @@ from edgekit.messaging.wire import Wire
 
 _log = logging.getLogger(__name__)
 _LOOK_S = 1.0
+_NEXT_S = 0.02
+"""After how long more of a long message is said; longer each time that the link has no room."""
+_MOST_PAUSE_S = 0.25
 _MOST_WAITING = 1024
 _LONGEST_MESSAGE_BYTES = 4 << 20
 _CLOSE_S = 5.0
@@ -149,7 +152,7 @@ class Participant:
         self._has_spoken = False
         self._why: str | None = ""
         self._next: Invite | None = None
-        self._look_due_s = 0.0
+        self._look_due_s, self._pause_s = 0.0, _NEXT_S
         self._busy: Busyness | None = None
         self._thread = threading.Thread(target=self._run, name=f"federated-{job}", daemon=True)
 
@@ -225,9 +228,10 @@ class Participant:
 
     def _go_on(self) -> None:
         try:
-            message = self._waiting.get(timeout=_LOOK_S)
+            message = self._waiting.get(timeout=self._pause_s if self._voice.waits else _LOOK_S)
         except queue.Empty:
             message = None
+        self._speak_on()
         if message is not None:
             self._heed(message)
         if self._next is not None:
@@ -238,6 +242,12 @@ class Participant:
         current = self._rounds.current
         if current is not None and current.model is not None and not self._closing.is_set():
             self._train_in_turn()
+
+    def _speak_on(self) -> None:
+        if not self._voice.waits or self._voice.go_on():
+            self._pause_s = _NEXT_S
+        else:
+            self._pause_s = min(2 * self._pause_s, _MOST_PAUSE_S)
 
     def _look(self) -> None:
         """What is due from time to time."""
@@ -323,6 +333,7 @@ class Participant:
     def _should_stop(self) -> str | None:
         """Is asked before each step; looks at the board about once a second."""
         self._let_pass()
+        self._speak_on()
         if self._closing.is_set():
             return ""  # the round is gone on with after the next start
         while not self._waiting.empty():

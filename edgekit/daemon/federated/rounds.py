@@ -140,6 +140,8 @@ class Rounds:
         if self.is_current(invite.run, invite.round):
             self.repeat()
             return
+        if invite.counted is not None and self.is_current(invite.run, invite.counted):
+            self._settle("counted")  # its receipt was lost
         if self.current is not None:
             self.end("superseded", "another round has begun")
         why = objection or self._work.refusal(invite)
@@ -193,14 +195,7 @@ class Rounds:
             return
         match said:
             case Receipt():
-                if said.state == "counted":
-                    if current.trained is None:
-                        return  # it is of no update of ours
-                    self._files.count(current.trained)
-                    self.told = replace(self.told, rounds=self.told.rounds + 1)
-                self.end(said.state, said.why)
-                if said.state == "counted":
-                    self._on_counted()
+                self._settle(said.state, said.why)
             case Want():
                 self._send_again(current, said)
             case Secure():
@@ -306,6 +301,7 @@ class Rounds:
         if current is None:
             return
         self._end_download(current)
+        self._voice.drop()
         self._files.forget()
         self.current, self.state = None, "idle"
         self.told = replace(self.told, state=state, last=current.id)
@@ -313,6 +309,19 @@ class Rounds:
         level = logging.WARNING if state in _BAD else logging.INFO
         more = f": {why}" if why else ""
         _log.log(level, "federated %s: round %d is %s%s", self._job, current.id[1], state, more)
+
+    def _settle(self, state: str, why: str = "") -> None:
+        """Ends the round as the coordinator says."""
+        assert self.current is not None
+        if state != "counted":
+            self.end(state, why)
+            return
+        if self.current.trained is None:
+            return  # it is of no update of ours
+        self._files.count(self.current.trained)
+        self.told = replace(self.told, rounds=self.told.rounds + 1)
+        self.end(state, why)
+        self._on_counted()
 
     def leave(self) -> None:
         """Hears of no model any more; the round is gone on with at the next start."""

@@ -1,5 +1,6 @@
 """What a board says to the coordinator of a job, and where it hears of models."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from edgekit.learning.federated.framing import chunked
@@ -11,6 +12,8 @@ from edgekit.messaging.topics import FederatedTopics, Topics
 from edgekit.messaging.wire import Wire
 
 _CHUNK_BYTES = 131_072
+_AT_ONCE = 16
+"""More chunks wait here: in a full line of the link they would push telemetry out."""
 
 
 class Voice:
@@ -28,6 +31,7 @@ class Voice:
         self._up, self.down = (topics.federated(job, part) for part in ("up", "down"))
         self._ready = topics.federated(job, "ready")
         self._models = FederatedTopics(topics.fleet, job)
+        self._line: OrderedDict[bytes, None] = OrderedDict()
 
     def listen(self) -> None:
         """Begins to hear what comes for the board."""
@@ -55,14 +59,34 @@ class Voice:
         said = Answer(
             run=invite.run, round=invite.round, accepts=why is None, why=(why or "")[:500]
         )
-        self.send([encode(said)], _CHUNK_BYTES)
+        for chunk in chunked(encode(said), _CHUNK_BYTES):
+            self._link.publish(self._up, chunk)
 
     def send(self, messages: Sequence[bytes], chunk_bytes: int) -> None:
-        """Says whole messages."""
+        """Says whole messages: now, or bit by bit with `go_on`."""
         for message in messages:
             self.send_chunks(chunked(message, chunk_bytes))
 
     def send_chunks(self, chunks: Sequence[bytes]) -> None:
-        """Says parts of a message."""
+        """Says parts of a message; those that wait already are said once."""
         for chunk in chunks:
+            self._line.setdefault(chunk)
+        self.go_on()
+
+    def go_on(self) -> bool:
+        """Says more of what waits, as far as the link has room for it; whether it had any."""
+        room = before = min(_AT_ONCE - self._link.counts.waiting, len(self._line))
+        while room > 0:
+            chunk, _ = self._line.popitem(last=False)
             self._link.publish(self._up, chunk)
+            room -= 1
+        return before > 0
+
+    def drop(self) -> None:
+        """Says no more of what waits."""
+        self._line.clear()
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is more to say."""
+        return bool(self._line)

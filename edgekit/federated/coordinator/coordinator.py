@@ -35,6 +35,7 @@ from edgekit.federated.job.opening import OpenJob
 from edgekit.federated.model import GlobalModel, RoundFailed
 from edgekit.federated.report import Round
 from edgekit.learning.federated.checks import UpdateRefused
+from edgekit.learning.federated.framing import decode_chunk
 from edgekit.learning.federated.messages import Answer, Want
 from edgekit.learning.federated.secure.refusal import MessageRefused
 from edgekit.learning.federated.trainer import Guidance
@@ -177,7 +178,10 @@ class Coordinator:
             self._refuse(board, f"it sends more than fits: {count} messages were dropped")
         if self._mail.waits:
             for board, of, missing in self._mail.stuck(self._clock_s(), _QUIET_S):
-                if (seat := self._course.seats.get(board)) is not None:
+                seat = self._course.seats.get(board)
+                if seat is None or not seat.is_open:
+                    self._mail.forget(board)  # nobody waits for it
+                else:
                     self._post.want(board, seat.number, of, missing)
 
     def _receive(self, heard: Heard) -> None:
@@ -211,6 +215,13 @@ class Coordinator:
         self._todo += self._course.hear(board, self._clock_s(), spoke=spoke)
 
     def _open(self, name: str, payload: bytes) -> None:
+        seat = self._course.seats.get(name)
+        if seat is not None and seat.state == "delivered":
+            chunk = decode_chunk(payload)
+            if chunk.of == seat.digest:  # it has not heard yet; nobody needs it whole again
+                if chunk.number == 0:
+                    self._take(name, Delivery(self._run, seat.number, b"", chunk.of))
+                return
         letter = self._mail.add(name, payload, self._clock_s())
         if letter is None:
             self._course.stirred(name)
@@ -325,7 +336,7 @@ class Coordinator:
         secure = self._collector.settings(action.seat.number)
         if secure is None and not self._collector.sees_updates:
             return  # there is no sum to invite to, and nobody is asked for a bare update
-        self._post.invite(action.seat, now_s, secure)
+        self._post.invite(action.seat, now_s, secure, self._memory.last_of(action.seat.board))
         if not action.new:
             self._collector.again(action.seat.board)
 

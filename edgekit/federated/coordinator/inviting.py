@@ -33,6 +33,7 @@ def invitation(
     seed: int,
     seconds: float,
     secure: bytes | None = None,
+    counted: int | None = None,
 ) -> Invite:
     """An invitation.
 
@@ -45,6 +46,7 @@ def invitation(
         seed: of the order of samples.
         seconds: that are left.
         secure: settings of secure aggregation.
+        counted: the round of the board's last update that was stored.
     """
     training = opened.job.training
     order = None if opened.mechanism is None else opened.mechanism.order
@@ -64,4 +66,5 @@ def invitation(
         privacy=None if order is None else Privacy(clip=order.longest, deviation=order.deviation),
         secure=secure,
         personal=training.personal,
+        counted=counted,
     )

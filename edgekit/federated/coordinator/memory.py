@@ -36,6 +36,7 @@ CREATE INDEX updates_that_wait ON updates (number) WHERE fate IS NULL;
 CREATE TABLE rounds (number INTEGER PRIMARY KEY, document BLOB);
 CREATE TABLE changes (at_ms INTEGER, who TEXT, what TEXT);
 """
+_INDEX_OF_BOARDS = "CREATE INDEX IF NOT EXISTS updates_of_boards ON updates (board, number)"
 
 Fate = Literal["counted", "void"]
 
@@ -151,6 +152,11 @@ class Memory:
             "SELECT digest FROM updates WHERE number = ? AND board = ?", number, board
         )
         return bytes(rows[0][0]) if rows else None
+
+    def last_of(self, board: str) -> int | None:
+        """The round of the last update that a board delivered."""
+        (number,) = self._rows("SELECT max(number) FROM updates WHERE board = ?", board)[0]
+        return None if number is None else int(number)
 
     def messages(self, updates: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str, bytes]]:
         """The updates as they came: round, board and message."""
@@ -270,6 +276,8 @@ class Memory:
             for statement in _TABLES.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {_SCHEMA}")
+        if version in (0, _SCHEMA):
+            self._db.execute(_INDEX_OF_BOARDS)  # memories of earlier releases have none
         self._db.execute("COMMIT")
         if version not in (0, _SCHEMA):
             raise InputError(f"{self._path}: is of another edgekit; name another folder as state")

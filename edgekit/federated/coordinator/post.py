@@ -55,7 +55,13 @@ class Post:
         self._publish, self._guidance, self._seed_of = publish, guidance, seed_of
         self._chunk_bytes = opened.job.training.chunk_kb * 1024
 
-    def invite(self, seat: Seat, now_s: float, secure: bytes | None = None) -> None:
+    def invite(
+        self,
+        seat: Seat,
+        now_s: float,
+        secure: bytes | None = None,
+        counted: int | None = None,
+    ) -> None:
         """Invites a board; the model is there before it."""
         said = invitation(
             self._opened,
@@ -66,6 +72,7 @@ class Post:
             seed=self._seed_of(seat.number, seat.board),
             seconds=seat.due_s - now_s,
             secure=secure,
+            counted=counted,
         )
         self._tell(seat.board, said)
 

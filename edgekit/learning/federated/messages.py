@@ -67,6 +67,8 @@ class Invite(_Said, frozen=True, kw_only=True, tag="invite"):
         secure: settings of secure aggregation, as its own bytes; `None` where the change is sent.
         personal: names or patterns of the parameters that stay on the board; the model and updates
             are of the others.
+        counted: the round of this run whose update of this board is the last that counts; its
+            receipt may have been lost. `None` where there is none, or nobody said.
     """
 
     version: _Count
@@ -82,6 +84,7 @@ class Invite(_Said, frozen=True, kw_only=True, tag="invite"):
     privacy: Privacy | None = None
     secure: bytes | None = None
     personal: Annotated[tuple[_Text, ...], msgspec.Meta(max_length=1000)] = ()
+    counted: _Count | None = None
 
 
 class Answer(_Said, frozen=True, kw_only=True, tag="answer"):
