@@ -75,8 +75,7 @@ def test_an_update_of_20_mb_pushes_no_telemetry_out(
         tmp_path / "bundle",
         broker,
         task,
-        "[rounds]\ncount = 1\nminimum = 1\ndeadline_s = 100\n"
-        "[training]\nrate = 0.01\n",
+        "[rounds]\ncount = 1\nminimum = 1\ndeadline_s = 100\n[training]\nrate = 0.01\n",
         shape=(-1, 64),
     )
     link = MqttLink(
