@@ -322,7 +322,10 @@ class Crowd:
 
     def _take_part(self, board: ScriptedBoard, invite: Invite) -> None:
         script = board.script
-        if board.open != invite or not script.delivers:
+        now = board.open
+        if now is None or (now.run, now.round) != (invite.run, invite.round):
+            return
+        if not script.delivers:
             return
         if script.waits is not None and not script.waits.is_set():
             self._held.append((board, invite))
