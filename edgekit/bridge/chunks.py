@@ -81,3 +81,15 @@ class Gathering:
         whole = bytes(self._pieces)
         self.forget()
         return whole
+
+    def take_back(self, last: Frame, whole: bytes) -> None:
+        """Holds a message again but for its last chunk, which will come once more.
+
+        Args:
+            last: the frame that completed it.
+            whole: the payload that this gave.
+        """
+        if last.flags & WHOLE == WHOLE:
+            return
+        self._type, self._next = last.type, last.seq
+        self._pieces[:] = whole[: -len(last.payload)]

@@ -89,6 +89,8 @@ class Link:
         self._out = bytearray()
         self._number = 0
         self._last_unreliable: int | None = None
+        self._doubtful = 0
+        """Frames missing before a HELLO: none, if that turns out to be a new session's."""
         self._last_reliable: int | None = None
         self._last_status = Status.OK
         self._once, self._surely = Gathering(max_message), Gathering(max_message)
@@ -262,7 +264,11 @@ class Link:
         if last is not None:
             if (last - frame.seq) % 2**16 < _OLD_NUMBERS:
                 return False
-            self.counts.rx_lost += (frame.seq - last - 1) % 2**16 if self.is_open else 0
+            missing = (frame.seq - last - 1) % 2**16 if self.is_open else 0
+            if frame.type == Type.HELLO:
+                self._doubtful += missing
+            else:
+                self.counts.rx_lost += missing
         self._last_unreliable = frame.seq
         return True
 
@@ -294,7 +300,10 @@ class Link:
             return error.status, None
         except Malformed:
             return Status.REFUSED, None
-        return self._judge(packet), packet
+        status = self._judge(packet)
+        if status is Status.BUSY:
+            self._surely.take_back(frame, payload)
+        return status, packet
 
     def _check_side(self, packet: p.Packet) -> None:
         """Raises `KeyError` for what this side never gets."""
@@ -317,6 +326,9 @@ class Link:
             self._last_reliable, self._last_unreliable = None, number
             self._once.forget()
             self._surely.forget()
+            self._doubtful = 0
+        self.counts.rx_lost += self._doubtful
+        self._doubtful = 0
         self.peer = hello
         was_open = self.is_open
         if hello.session.heard != self._nonce:

@@ -59,6 +59,26 @@ def test_a_device_that_restarts_ends_what_is_under_way_and_opens_a_new_session()
     assert wire.host.is_open
 
 
+def test_a_restart_whose_numbers_begin_anew_counts_nothing_as_lost() -> None:
+    wire = opened()
+    for number in range(200):
+        wire.device.send(p.Log(1, number, "x"))
+    wire.run(0.1)
+    wire.device = new_device(nonce=0xBEEF)
+    wire.run(0.5)
+    assert [one.is_new for one in wire.at_host if isinstance(one, Opened)] == [True, True]
+    assert wire.host.counts.rx_lost == 0
+
+
+def test_a_gap_before_tables_that_change_is_counted() -> None:
+    wire = opened()
+    wire.device.send(p.Log(1, 0, "x"))
+    wire.device.take()
+    wire.device.introduce(wire.now_ns)
+    wire.run(0.1)
+    assert wire.host.counts.rx_lost == 1
+
+
 def test_heartbeats_come_once_a_second_while_nothing_else_does() -> None:
     wire = opened()
     wire.run(10)
@@ -170,6 +190,16 @@ def test_a_busy_device_is_asked_again_and_hears_it_once() -> None:
     assert Settled(ticket, Status.OK) in wire.at_host
     assert len(wire.packets(wire.at_device, p.Command)) == 1
     assert wire.host.counts.tx_repeats == 2
+
+
+def test_a_busy_device_gets_the_last_chunk_again_and_the_whole_message() -> None:
+    answers = iter([Status.BUSY])
+    wire = opened(max_frame=64, judge=lambda packet: next(answers, Status.OK))
+    ticket = wire.host.send_surely(p.Command(1, "load", bytes(range(200))))
+    wire.run(2)
+    assert Settled(ticket, Status.OK) in wire.at_host
+    (command,) = wire.packets(wire.at_device, p.Command)
+    assert command.argument == bytes(range(200))
 
 
 def test_what_the_device_does_not_know_is_settled_at_once() -> None:
