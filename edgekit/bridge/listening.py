@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from edgekit.bridge.happenings import Opened
+from edgekit.bridge.happenings import Introduced, Opened
 from edgekit.bridge.host import Samples, Scored
 
 
@@ -20,8 +20,11 @@ class Gone:
     is_broken: bool = False
 
 
+Heard = Samples | Scored | Gone | Opened | Introduced
+
+
 class Listener(Protocol):
     """Hears what happens at a port, on the port's thread: it must not wait for anything."""
 
-    def hear(self, happening: Samples | Scored | Gone | Opened) -> None:
+    def hear(self, happening: Heard) -> None:
         """Takes what has happened."""

@@ -5,18 +5,19 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from edgekit.bridge import packets as p
 from edgekit.bridge.calls import Call, Calls
 from edgekit.bridge.cbor import Malformed, decode
 from edgekit.bridge.counts import LinkCounts
-from edgekit.bridge.happenings import Arrived, Closed, Opened
+from edgekit.bridge.happenings import Arrived, Closed, Introduced, Opened
 from edgekit.bridge.host import Drifting, Host, HostHappening, Misfit, Samples, Scored
-from edgekit.bridge.listening import Gone, Listener
+from edgekit.bridge.listening import Gone, Heard, Listener
 from edgekit.bridge.pipe import Pipe, open_port
 from edgekit.bridge.reliable import Settled
+from edgekit.bridge.telling import described, shown
 from edgekit.bridge.writing import payload_of
 from edgekit.errors import EdgekitError, InputError, Unavailable
 from edgekit.messaging.authority import Allowance
@@ -61,6 +62,7 @@ class Port:
         backoff: Callable[[], Iterator[float]] = lambda: jittered_backoff(0.5, 10.0),
         clock_ns: Callable[[], int] = time.monotonic_ns,
         time_ns: Callable[[], int] = time.time_ns,
+        nonce: Callable[[], int] = lambda: secrets.randbelow(2**32 - 1) + 1,
     ) -> None:
         """Prepares; `using` opens it.
 
@@ -72,6 +74,7 @@ class Port:
             backoff: gives the seconds to wait before each next attempt.
             clock_ns: the monotonic clock.
             time_ns: the time since 1970.
+            nonce: gives another number each time the port is opened, not 0.
         """
         self.name = name or port
         self.port = port
@@ -85,6 +88,7 @@ class Port:
         self._backoff = backoff
         self._clock_ns = clock_ns
         self._time_ns = time_ns
+        self._nonce = nonce
         self._lock = threading.Condition()  # guards all that follows
         self._users = 0
         self._wishes: dict[int, Mapping[str, int]] = {}
@@ -97,7 +101,7 @@ class Port:
         # The port's thread alone uses these.
         self._host: Host | None = None
         self._calls = Calls(self.name)
-        self._lines = Allowance(_LINES_A_MINUTE)
+        self._lines, self._greetings = Allowance(_LINES_A_MINUTE), Allowance(_LINES_A_MINUTE)
         self._missing = 0
 
     @property
@@ -300,7 +304,7 @@ class Port:
     def _converse(self, pipe: Pipe, me: threading.Thread) -> None:
         """Speaks until nobody wants to any more."""
         host = Host(
-            nonce=secrets.randbelow(2**32 - 1) + 1,
+            nonce=self._nonce(),
             baud=self.baud,
             counts=self.counts,
             clock_ns=self._clock_ns,
@@ -340,16 +344,12 @@ class Port:
                 with self._lock:
                     self.state = "open"
                 self._missing = self.counts.rx_lost
-                if is_new:
-                    device = hello.device
-                    _log.info(
-                        "%s: %s runs %s %s; sensors: %s; models: %s",
-                        self.name,
-                        *map(_shown, (device.name, device.firmware, device.firmware_version)),
-                        ", ".join(_shown(one.name) for one in device.sensors) or "none",
-                        ", ".join(_shown(one.name) for one in device.models) or "none",
-                    )
+                if is_new and self._greetings.take(self._clock_ns() / 1e9):
+                    _log.info("%s: %s", self.name, described(hello.device))
                 self._ask_for_periods(hello.device)
+                self._tell(happening)
+            case Introduced():
+                self._tell_of_missing()
                 self._tell(happening)
             case Closed(reason):
                 with self._lock:
@@ -361,14 +361,14 @@ class Port:
             case Arrived(p.Response() as response):
                 self._calls.answered(response)
             case Arrived(p.Log(level, _, text)):
-                self._log_line(_LEVELS[level], _shown(text))
+                self._log_line(_LEVELS[level], shown(text))
             case Misfit(reason):
-                self._log_line(logging.WARNING, _shown(reason))
-                self._tell(Gone(f"{self.name}: {_shown(reason)}"))
+                self._log_line(logging.WARNING, shown(reason))
+                self._tell(Gone(f"{self.name}: {shown(reason)}"))
             case Drifting(ppm):
-                _log.warning("%s: its clock drifts by %.0f ppm: no crystal", self.name, ppm)
+                self._log_line(logging.WARNING, f"its clock drifts by {ppm:.0f} ppm: no crystal")
 
-    def _tell(self, happening: Samples | Scored | Gone | Opened) -> None:
+    def _tell(self, happening: Heard) -> None:
         with self._lock:
             listeners = list(self._listeners)
         for listener in listeners:
@@ -382,10 +382,3 @@ class Port:
     def _log_line(self, level: int, text: str) -> None:
         if self._lines.take(self._clock_ns() / 1e9):
             _log.log(level, "%s: %s", self.name, text)
-
-
-def _shown(text: str) -> str:
-    """A device's text for a line of the log."""
-    with suppress(UnicodeError):
-        text = "".join(letter if letter.isprintable() else "�" for letter in text)
-    return text[:300]

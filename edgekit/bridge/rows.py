@@ -72,6 +72,7 @@ class RowMaker:
         Raises:
             Unavailable: the device has no such sensor or channel.
         """
+        self._columns = columns
         self._channels: list[Channel] = []
         for column in columns:
             channel = find_channel(column, device.sensors)
@@ -96,6 +97,16 @@ class RowMaker:
     def sensors(self) -> Mapping[int, Sensor]:
         """Those that it takes samples of, by their numbers."""
         return self._sensors
+
+    def follow(self, device: Device) -> bool:
+        """Takes over tables that changed; says whether all columns are still where they were."""
+        if [find_channel(column, device.sensors) for column in self._columns] != self._channels:
+            return False
+        there = {number: device.sensors[number] for number in self._numbers}
+        if any(there[number].channels != self._sensors[number].channels for number in there):
+            return False
+        self._sensors = there
+        return True
 
     def reset(self) -> None:
         """Forgets samples that wait for others: there is a gap."""

@@ -14,14 +14,14 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 
-from edgekit.bridge.happenings import Opened
-from edgekit.bridge.host import Samples, Scored
-from edgekit.bridge.listening import Gone
+from edgekit.bridge.host import Scored
+from edgekit.bridge.listening import Heard
 from edgekit.bridge.packets import NOTHING
 from edgekit.bridge.port import Port
 from edgekit.bridge.ports import Ports
 from edgekit.config.mcu import McuTable
 from edgekit.errors import EdgekitError, InputError
+from edgekit.messaging.authority import Allowance
 from edgekit.messaging.commands import Result
 from edgekit.messaging.payloads import McuCommand
 from edgekit.pipeline.parts import Inference, Sink
@@ -38,6 +38,7 @@ from edgekit.runtime.prediction import (
 
 _log = logging.getLogger(__name__)
 _MOST_WAITING = 256
+_LINES_A_MINUTE = 30
 
 
 class CommandFailed(EdgekitError):
@@ -98,6 +99,7 @@ class Mcu:
         self._listener = listener
         self._clock_ns = clock_ns
         self._time_ns = time_ns
+        self._lines = Allowance(_LINES_A_MINUTE)
         self._use = ExitStack()
         self._changed = threading.Condition()
         self._waiting: deque[_Told] = deque()
@@ -121,7 +123,7 @@ class Mcu:
         self._use.close()
         self._thread.join(1.0)
 
-    def hear(self, happening: Samples | Scored | Gone | Opened) -> None:
+    def hear(self, happening: Heard) -> None:
         """Notes scores; called on the port's thread."""
         if not isinstance(happening, Scored):
             return
@@ -152,7 +154,8 @@ class Mcu:
         prediction = prediction_of(told.scored, self._table)
         if isinstance(prediction, str):
             self.counts.refused += 1
-            _log.warning("mcu %s: %s", self.name, prediction)
+            if self._lines.take(self._clock_ns() / 1e9):
+                _log.warning("mcu %s: %s", self.name, prediction)
             return
         scored = told.scored
         inference = Inference(

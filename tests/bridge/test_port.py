@@ -1,5 +1,6 @@
 """Ports over real pseudo-terminals, with a simulated microcontroller behind them."""
 
+import logging
 import queue
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit.bridge.happenings import Opened
+from edgekit.bridge import packets as p
+from edgekit.bridge.framing import WHOLE, Frame, encode_frame
+from edgekit.bridge.happenings import Introduced, Opened
 from edgekit.bridge.host import Samples, Scored
 from edgekit.bridge.listening import Gone
 from edgekit.bridge.pipe import found_port, open_port
@@ -17,6 +20,7 @@ from edgekit.bridge.port import Port
 from edgekit.bridge.ports import Ports
 from edgekit.bridge.pty_port import PtyPort
 from edgekit.bridge.simulator import SENSORS, Simulator
+from edgekit.bridge.writing import payload_of
 from edgekit.errors import InputError, Unavailable
 
 PATIENCE_S = 20.0
@@ -249,3 +253,64 @@ def test_settings_that_wait_are_ended_when_the_port_is_left(mcu: PtyPort) -> Non
     asking.join(PATIENCE_S)
     assert not asking.is_alive()
     assert "the port was closed" in errors[0]
+
+
+class Script:
+    """A pipe from which a device says one thing after another, 100 ms apart."""
+
+    def __init__(self, *told: bytes) -> None:
+        self.told = list(told)
+        self.now_ns = 10**12
+        self.is_over = threading.Event()
+        self._bell = threading.Event()
+
+    def read(self, timeout_s: float) -> bytes:
+        if self.told:
+            self.now_ns += 100_000_000
+            return self.told.pop(0)
+        self.is_over.set()
+        self._bell.wait(0.01)
+        return b""
+
+    def write(self, data: bytes) -> None: ...
+
+    def wake(self) -> None:
+        self._bell.set()
+
+    def close(self) -> None: ...
+
+
+def hello(number: int, nonce: int, *sensors: str) -> bytes:
+    tables = p.Device(1, "fickle", "f", "1", tuple(p.Sensor(name, "", 10**6) for name in sensors))
+    session = p.Session(nonce=nonce, heard=HOST, is_open=True)
+    return encode_frame(Frame(1, WHOLE, number, payload_of(p.Hello(session, tables))))
+
+
+HOST = 77
+
+
+def scripted(script: Script) -> Port:
+    return Port(
+        "script",
+        opener=lambda port, baud: script,
+        clock_ns=lambda: script.now_ns,
+        nonce=lambda: HOST,
+    )
+
+
+def test_a_device_that_starts_anew_all_the_time_fills_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    script = Script(*(hello(number, number + 1000, "a") for number in range(200)))
+    port = scripted(script)
+    with caplog.at_level(logging.INFO), port.using(Ear()):
+        assert script.is_over.wait(PATIENCE_S)
+    assert port.counts.sessions == 200
+    assert sum("fickle runs f 1" in one.message for one in caplog.records) == 30
+
+
+def test_listeners_hear_of_tables_that_change_in_mid_session() -> None:
+    script = Script(hello(0, 5, "a"), hello(1, 5, "b", "a"))
+    with heard(scripted(script)) as ear:
+        changed = ear.next(Introduced).hello.device
+        assert [one.name for one in changed.sensors] == ["b", "a"]

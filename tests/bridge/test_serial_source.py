@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from edgekit.bridge import packets as p
-from edgekit.bridge.happenings import Opened
+from edgekit.bridge.happenings import Introduced, Opened
 from edgekit.bridge.host import Samples
 from edgekit.bridge.listening import Gone
 from edgekit.bridge.pipe import open_port
@@ -115,6 +116,7 @@ class Still:
 
 DEVICE = p.Device(0, "still", "f", "1", (p.Sensor("a", "", MS),))
 HELLO = p.Hello(p.Session(nonce=1), DEVICE)
+END = Gone("the end of a test", is_broken=True)
 
 
 def batch(first_ms: int, values: list[float]) -> Samples:
@@ -133,6 +135,41 @@ def test_where_the_work_is_too_slow_the_oldest_are_dropped_counted_and_a_gap() -
     assert "lost 9900 samples" in gap.reason
     assert port.dropped == 9900
     assert [row.data[0] for row in rows] == list(range(9900, 10_000))
+
+
+def test_a_batch_longer_than_the_queue_is_read_all_the_same() -> None:
+    source = SerialSource(Still(), columns=("a",), capacity=100)
+    source.hear(Opened(HELLO, is_new=True))
+    source.hear(batch(0, [1.0] * 489))
+    source.hear(END)
+    assert all(isinstance(one, Sample) for one in first(source, 489))
+
+
+def test_columns_follow_a_device_whose_tables_change_in_mid_session() -> None:
+    source = SerialSource(Still(), columns=("a",))
+    source.hear(Opened(HELLO, is_new=True))
+    source.hear(batch(0, [1.0]))
+    other = p.Sensor("b", "", MS, channels=3)
+    changed = p.Device(0, "still", "f", "1", (other, DEVICE.sensors[0]))
+    source.hear(Introduced(p.Hello(p.Session(nonce=1), changed)))
+    times = np.array([MS], np.int64)
+    source.hear(Samples(0, other, times, np.full((1, 3), 9.0)))
+    source.hear(Samples(1, DEVICE.sensors[0], times, np.full((1, 1), 2.0)))
+    source.hear(END)
+    found = first(source, 3)
+    assert [one.data[0] for one in found if isinstance(one, Sample)] == [1.0, 2.0]
+    assert sum(isinstance(one, Refusal) for one in found) == 1
+
+
+def test_a_period_that_changes_makes_no_gap() -> None:
+    source = SerialSource(Still(), columns=("a",))
+    source.hear(Opened(HELLO, is_new=True))
+    source.hear(batch(0, [1.0]))
+    slower = replace(DEVICE, sensors=(replace(DEVICE.sensors[0], period_ns=5 * MS),))
+    source.hear(Introduced(p.Hello(p.Session(nonce=1), slower)))
+    source.hear(batch(5, [2.0]))
+    source.hear(END)
+    assert all(isinstance(one, Sample) for one in first(source, 2))
 
 
 def test_gaps_on_the_line_are_told_once_however_many_come() -> None:

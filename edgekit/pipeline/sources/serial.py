@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from edgekit.bridge.happenings import Opened
-from edgekit.bridge.host import Samples, Scored
-from edgekit.bridge.listening import Gone
+from edgekit.bridge.happenings import Introduced, Opened
+from edgekit.bridge.host import Samples
+from edgekit.bridge.listening import Gone, Heard
 from edgekit.bridge.packets import Device
 from edgekit.bridge.port import Port
 from edgekit.bridge.rows import RowMaker, Rows
@@ -26,7 +26,8 @@ class SerialSource:
     """Rows of a device's sensors; several sources may share its port.
 
     The port's thread only notes what came. At most `capacity` rows' worth of samples wait for the
-    work; beyond that the oldest are dropped, and counted by the port. Whatever is missing is a gap.
+    work, or the newest batch where that alone is longer; beyond that the oldest are dropped, and
+    counted by the port. Whatever is missing is a gap.
     A port that fails breaks the source; entering it again needs the device to be back.
     """
 
@@ -107,8 +108,7 @@ class SerialSource:
                 self._forget_pending()
                 yield Refusal(found.reason)
             elif isinstance(found, Device):
-                self._name = found.name
-                self._maker = RowMaker(self._columns, found)
+                yield from self._meet(found)
             elif self._maker is not None:
                 rows = self._maker.push(found)
                 if rows is not None:
@@ -134,6 +134,14 @@ class SerialSource:
                 self._held -= len(found.values)
             return found
 
+    def _meet(self, device: Device) -> Iterator[Refusal]:
+        self._name = device.name
+        if self._maker is not None:
+            if self._maker.follow(device):
+                return
+            yield Refusal(f"{self._name}: its sensors have changed")
+        self._maker = RowMaker(self._columns, device)
+
     def _forget_pending(self) -> None:
         if self._maker is not None:
             self._maker.reset()
@@ -152,13 +160,13 @@ class SerialSource:
 
     # What follows runs on the port's thread.
 
-    def hear(self, happening: Samples | Scored | Gone | Opened) -> None:
+    def hear(self, happening: Heard) -> None:
         """Notes what came; called by the port."""
         with self._changed:
             match happening:
                 case Samples():
                     self._note(happening)
-                case Opened(hello):
+                case Opened(hello) | Introduced(hello):
                     if hello.device is not None:
                         self._make_room()
                         self._waiting.append(hello.device)
@@ -183,7 +191,7 @@ class SerialSource:
     def _note(self, samples: Samples) -> None:
         self._waiting.append(samples)
         self._held += len(samples.values)
-        while self._held > self._capacity:
+        while self._held > max(self._capacity, len(samples.values)):
             oldest = next(one for one in self._waiting if isinstance(one, Samples))
             self._waiting.remove(oldest)
             self._held -= len(oldest.values)
