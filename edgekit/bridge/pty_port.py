@@ -11,7 +11,7 @@ from typing import Self
 
 from edgekit.bridge.pipe import DescriptorPipe
 from edgekit.bridge.simulator import Simulator
-from edgekit.errors import Unavailable
+from edgekit.errors import InputError, Unavailable
 
 _LONGEST_WAIT_S = 0.05
 _MOST_UNSENT_BYTES = 4096
@@ -38,7 +38,7 @@ class PtyPort:
 
         Args:
             simulator: the device.
-            path: where the port shall appear; what is there is replaced where it is a link.
+            path: where the port shall appear; a link that is there is replaced.
             clock_ns: the monotonic clock.
         """
         self.path = path
@@ -68,10 +68,16 @@ class PtyPort:
         self.unplug()
 
     def plug(self) -> None:
-        """The port appears, as another pseudo-terminal than before."""
+        """The port appears, as another pseudo-terminal than before.
+
+        Raises:
+            InputError: something that is no link is in its place.
+        """
         with self._lock:
             if self._pipe is not None:
                 return
+            if self.path.exists() and not self.path.is_symlink():
+                raise InputError(f"{self.path}: is there and is no link: give another path")
             ours, theirs = os.openpty()
             tty.setraw(theirs)
             self._pipe = DescriptorPipe(ours, "the simulator's end")

@@ -58,6 +58,20 @@ def test_what_a_simulated_device_says_is_shown_in_json_and_in_lines(tmp_path: Pa
     assert not (tmp_path / "port").exists()
 
 
+def test_a_file_in_the_place_of_a_simulated_port_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("dear")
+    done = subprocess.run(
+        [*BRIDGE, "simulate", "--path", str(tmp_path / "notes"), "--for", "0.1"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "is no link" in done.stderr
+    assert (tmp_path / "notes").read_text() == "dear"
+
+
 def test_damage_is_shown_as_such(tmp_path: Path) -> None:
     with simulated("--path", str(tmp_path / "port"), "--corrupt", "0.003") as port:
         done = monitored(port, "--json", "--for", "3")
