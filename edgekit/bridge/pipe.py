@@ -6,6 +6,7 @@ import glob
 import os
 import select
 import socket
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -104,9 +105,10 @@ class DescriptorPipe:
 
     def close(self) -> None:
         """Closes the descriptor."""
-        self._close()
         self._bell.close()
         self._alarm.close()
+        with contextlib.suppress(OSError):  # of a device that is gone; it is closed all the same
+            self._close()
 
     def _read(self) -> bytes:
         try:
@@ -159,7 +161,7 @@ def open_port(port: str, *, baud: int = 115_200) -> Pipe:
     serial = library("serial")
     try:
         opened = serial.Serial(path, baudrate=baud, timeout=0, write_timeout=0, exclusive=True)
-    except (OSError, ValueError) as error:  # pyserial's own error is an OSError
+    except (OSError, ValueError, termios.error) as error:  # pyserial's own error is an OSError
         raise Unavailable(f"{path}: {_why(error)}") from error
     return DescriptorPipe(opened.fileno(), path, close=opened.close)
 
@@ -194,7 +196,7 @@ def _connected(name: str, family: int, address: str | tuple[str, int]) -> Pipe:
 
 
 def _why(error: Exception) -> str:
-    number = getattr(error, "errno", None)
+    number = error.args[0] if isinstance(error, termios.error) else getattr(error, "errno", None)
     if number in (errno.EACCES, errno.EPERM):
         return "not allowed: add the daemon's user to the group dialout"
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):

@@ -212,7 +212,7 @@ def _data(item: Any) -> p.Data:
     return p.Data(
         sensor=fields.integer(0, 0, 15),
         time_us=fields.integer(1, 0, _U32),
-        samples=fields.bytes(2, 1, 490),
+        samples=fields.bytes(2, 1, 493),
         timing=timing,
     )
 
