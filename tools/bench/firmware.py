@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.array import Array
-from edgekit.bridge.happenings import Opened
+from edgekit.bridge.happenings import Introduced, Opened
 from edgekit.bridge.host import Samples, Scored
 from edgekit.bridge.listening import Gone
 from edgekit.bridge.port import Port
@@ -171,7 +171,7 @@ class _Listener:
     def __init__(self) -> None:
         self.opened = threading.Event()
 
-    def hear(self, happening: Samples | Scored | Gone | Opened) -> None:
+    def hear(self, happening: Samples | Scored | Gone | Opened | Introduced) -> None:
         if isinstance(happening, Opened):
             self.opened.set()
 
