@@ -120,7 +120,7 @@ typedef struct ek_setup {
     uint8_t *receive;  /* EK_RECEIVE_SIZE(...) bytes: the longest frame that the host may send */
     uint8_t *transmit; /* EK_TRANSMIT_SIZE(...) bytes: the longest frame that is sent */
     uint8_t *hold;     /* the reliable message under way; 24 bytes at least */
-    uint8_t *message;  /* CONFIG and COMMAND longer than a frame are gathered here; null: not taken */
+    uint8_t *message;  /* CONFIG and COMMAND longer than a frame are gathered here; null: not taken, nor one shorter than a frame */
     uint16_t receive_size;
     uint16_t transmit_size;
     uint16_t hold_size;
@@ -200,7 +200,7 @@ typedef struct ek_batch {
     uint8_t format; /* ek_format of `samples`: has to be the sensor's */
 } ek_batch;
 
-/* Instants of a sensor that fit into one frame, evenly spaced. */
+/* Instants of a sensor that fit into one frame, evenly spaced; 0 where there is no such sensor. */
 uint16_t ek_link_room(const ek_link *link, uint8_t sensor);
 /* The samples are copied. All of these: EK_ERR_BUSY while the frame before is still leaving. */
 ek_status ek_link_send_batch(ek_link *link, const ek_batch *batch);

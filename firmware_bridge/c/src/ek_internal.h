@@ -30,6 +30,8 @@ ek_status ek_may_send(ek_link *link);
 void ek_hold(ek_link *link, ek_type type, uint16_t length);
 /* Forgets the reliable message under way and says so; nothing where there is none. */
 void ek_give_up(ek_link *link);
+/* The session is not open any more; what was under way is given up. */
+void ek_close(ek_link *link);
 void ek_put_hello(const ek_link *link, ek_writer *writer);
 
 /* Takes an integer of at most `most`. */

@@ -137,6 +137,12 @@ void ek_give_up(ek_link *link)
     }
 }
 
+void ek_close(ek_link *link)
+{
+    link->state &= (uint8_t)~STATE_OPEN;
+    ek_give_up(link);
+}
+
 static void send_hello(ek_link *link)
 {
     static const uint8_t flush = 0;
@@ -278,7 +284,7 @@ void ek_link_poll(ek_link *link)
     uint32_t now_us = (uint32_t)ek_now(link);
 
     if (ek_link_is_open(link) && now_us - link->heard_at_us >= PATIENCE_US) {
-        link->state &= (uint8_t)~STATE_OPEN;
+        ek_close(link);
         link->due = 0;
     }
     if (now_us - link->beat_at_us >= SECOND_US) {

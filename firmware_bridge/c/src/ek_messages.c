@@ -53,7 +53,7 @@ void ek_put_hello(const ek_link *link, ek_writer *writer)
     uint32_t longest = setup->receive_size - EK_OVERHEAD;
     uint8_t number;
 
-    if (setup->message_size != 0) {
+    if (setup->message_size > longest) {
         longest = setup->message_size;
     }
 
@@ -89,11 +89,17 @@ static uint8_t width_of(uint8_t format)
 
 uint16_t ek_link_room(const ek_link *link, uint8_t sensor)
 {
-    const ek_sensor *one = &link->setup->device->sensors[sensor];
+    const ek_device *device = link->setup->device;
+    const ek_sensor *one;
     uint16_t bytes = (uint16_t)(ek_payload_limit(link) - LONGEST_HEAD);
-    uint8_t instant = (uint8_t)(width_of(one->format) * one->channels);
     uint16_t instants = 0;
+    uint8_t instant;
 
+    if (sensor >= device->sensor_count) {
+        return 0;
+    }
+    one = &device->sensors[sensor];
+    instant = (uint8_t)(width_of(one->format) * one->channels);
     for (; bytes >= instant; instants++) { /* no division: Cortex-M0 has none */
         bytes = (uint16_t)(bytes - instant);
     }

@@ -56,7 +56,7 @@ static bool take_hello(ek_link *link, const ek_frame *frame, uint32_t now_us)
         }
         seen = (uint8_t)(seen | 1u << key);
     }
-    if (seen != SEEN_ALL || values[NONCE] == 0 || !is_within(values[VERSION], 1, UINT8_MAX) ||
+    if (seen != SEEN_ALL || values[NONCE] == 0 || values[NONCE] == link->nonce || !is_within(values[VERSION], 1, UINT8_MAX) ||
         !is_within(values[MAX_FRAME], EK_MIN_FRAME, EK_MAX_FRAME) ||
         !is_within(values[MAX_MESSAGE], EK_MIN_FRAME - EK_OVERHEAD, EK_MAX_MESSAGE)) {
         return false;
@@ -66,9 +66,9 @@ static bool take_hello(ek_link *link, const ek_frame *frame, uint32_t now_us)
     }
     link->heard_at_us = now_us;
     link->peer_frame = (uint16_t)values[MAX_FRAME];
-    link->state &= (uint8_t)~STATE_OPEN;
-    if (values[HEARD] == link->nonce) {
-        link->state |= STATE_OPEN;
+    link->state |= STATE_OPEN;
+    if (values[HEARD] != link->nonce) {
+        ek_close(link);
     }
     if (!open) {
         ek_link_announce(link);

@@ -76,6 +76,35 @@ static void five_silent_seconds_close_a_session_and_a_hello_opens_it_again(void)
     CHECK(ek_link_is_open(&it.link));
 }
 
+static void a_line_that_echoes_opens_nothing(void)
+{
+    bench_start(&it);
+    bench_run(&it, 0);
+    bench_hello(&it, 0xC0FFEE01u, 0, false, 508);
+    bench_hello(&it, 0xC0FFEE01u, 0xC0FFEE01u, false, 508);
+    bench_run(&it, 0);
+    CHECK(it.count == 0 && !ek_link_is_open(&it.link) && it.link.counters[EK_RX_DROPPED] == 2);
+}
+
+static void a_place_for_messages_shorter_than_a_frame_is_not_told_of(void)
+{
+    ek_reader reader;
+    uint16_t pairs = 0;
+    uint64_t key = 0;
+    uint64_t value = 0;
+    bool open;
+
+    bench_start(&it);
+    it.setup.message_size = 20;
+    bench_run(&it, 0);
+    ek_reader_init(&reader, it.frames[0].payload, it.frames[0].length);
+    CHECK(it.count == 1 && ek_get_map(&reader, &pairs));
+    while (key != 5 && ek_get_uint64(&reader, &key)) {
+        CHECK(key == 3 ? ek_get_bool(&reader, &open) : ek_get_uint64(&reader, &value));
+    }
+    CHECK(key == 5 && value == it.setup.receive_size - EK_OVERHEAD);
+}
+
 static void a_heartbeat_comes_each_second_with_the_counters(void)
 {
     ek_reader reader;
@@ -250,6 +279,8 @@ void test_link(void)
     the_answer_to_a_host_says_whether_the_session_is_open();
     before_a_session_everything_but_hello_is_dropped();
     five_silent_seconds_close_a_session_and_a_hello_opens_it_again();
+    a_line_that_echoes_opens_nothing();
+    a_place_for_messages_shorter_than_a_frame_is_not_told_of();
     a_heartbeat_comes_each_second_with_the_counters();
     the_clock_is_told_with_the_time_the_answer_really_left();
     a_question_that_is_wrong_is_not_answered();

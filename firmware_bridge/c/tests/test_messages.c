@@ -55,6 +55,7 @@ static void as_many_samples_as_there_is_room_for_fill_a_frame(void)
 
     bench_open(&it);
     CHECK(ek_link_room(&it.link, 0) == 81 && ek_link_room(&it.link, 1) == 122);
+    CHECK(ek_link_room(&it.link, 3) == 0);
     batch.instants = ek_link_room(&it.link, 2);
     CHECK(batch.instants == 489 && ek_link_send_batch(&it.link, &batch) == EK_OK);
     CHECK(it.frames[it.count - 1].length == 499);

@@ -109,6 +109,23 @@ static void a_message_without_acknowledgement_is_sent_five_times_and_given_up(vo
     CHECK(ek_link_send_prediction(&it.link, &prediction, true) == EK_OK);
 }
 
+static void what_is_under_way_when_a_session_closes_is_given_up(void)
+{
+    float score = 0.5f;
+    ek_prediction prediction = {.scores = &score, .score_count = 1, .time_us = 99};
+
+    bench_open(&it);
+    CHECK(ek_link_send_prediction(&it.link, &prediction, true) == EK_OK);
+    bench_run(&it, 5000000);
+    CHECK(!ek_link_is_open(&it.link) && it.given_up == 1);
+    bench_run(&it, UINT64_C(2700000000)); /* until signed 32-bit differences of times are negative */
+    bench_hello(&it, 7, 0xC0FFEE01u, true, 508);
+    CHECK(ek_link_send_prediction(&it.link, &prediction, true) == EK_OK);
+    CHECK(bench_find(&it, EK_PREDICTION) != NULL);
+    bench_hello(&it, 7, 1, true, 508);
+    CHECK(!ek_link_is_open(&it.link) && it.given_up == 2);
+}
+
 static void a_clock_that_goes_on_meanwhile_repeats_nothing_early(void)
 {
     float score = 0.5f;
@@ -299,6 +316,7 @@ void test_reliable(void)
     a_repetition_is_acknowledged_again_and_not_done_again();
     a_new_session_takes_any_number();
     a_message_without_acknowledgement_is_sent_five_times_and_given_up();
+    what_is_under_way_when_a_session_closes_is_given_up();
     a_clock_that_goes_on_meanwhile_repeats_nothing_early();
     the_wait_begins_when_the_frame_has_left();
     busy_waits_and_refused_ends_it();
