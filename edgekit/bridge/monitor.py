@@ -12,6 +12,7 @@ from edgekit.bridge.framing import Damage, Frame, FrameReader
 from edgekit.bridge.happenings import Arrived, Closed, Introduced, Opened
 from edgekit.bridge.host import Drifting, Host, HostHappening, Misfit, Samples, Scored
 from edgekit.bridge.reading import read_packet
+from edgekit.bridge.writing import type_of
 
 _LONGEST_LINE = 300
 
@@ -32,7 +33,8 @@ class Seen:
 
     def line(self) -> str:
         """One line for people."""
-        said = "  ".join(f"{name} {_short(value)}" for name, value in self.fields.items())
+        there = {name: value for name, value in self.fields.items() if value is not None}
+        said = "  ".join(f"{name} {_short(value)}" for name, value in there.items())
         text = f"{'!' if self.is_trouble else ' '} {self.kind:<10} {said}"
         return "".join(c if c.isprintable() else "�" for c in text)[:_LONGEST_LINE]
 
@@ -127,11 +129,10 @@ class Monitor:
 def _seen_frame(frame: Frame) -> Seen:
     fields: dict[str, Any] = {"seq": frame.seq, "flags": int(frame.flags)}
     try:
-        kind = p.Type(frame.type).name.lower()
         packet = read_packet(frame.type, frame.payload)
-    except (KeyError, ValueError, Malformed):  # a chunk, or of no use: shown as it is
+    except (KeyError, Malformed):  # a chunk, or of no use: shown as it is
         return Seen(f"type {frame.type}", {**fields, "bytes": frame.payload.hex()})
-    return Seen(kind, {**fields, **dataclasses.asdict(packet)})
+    return Seen(_kind(frame.type), {**fields, **_fields(packet)})
 
 
 def _seen(happening: HostHappening, now_ns: int) -> Seen | None:
@@ -181,17 +182,34 @@ def _seen(happening: HostHappening, now_ns: int) -> Seen | None:
                 },
             )
         case Arrived(packet) if not isinstance(packet, p.Data | p.Scores):
-            return Seen(type(packet).__name__.lower(), dataclasses.asdict(packet))
+            return Seen(_kind(type_of(packet)), _fields(packet))
     return None
 
 
+def _fields(packet: p.Packet) -> dict[str, Any]:
+    told = {one.name: getattr(packet, one.name) for one in dataclasses.fields(packet)}
+    return {
+        name: dataclasses.asdict(one) if isinstance(one, p.Session | p.Device) else one
+        for name, one in told.items()
+        if one is not p.NOTHING
+    }
+
+
+def _kind(number: int) -> str:
+    return p.Type(number).name.lower() if number in list(p.Type) else f"type {number}"
+
+
 def _short(value: Any) -> str:
+    if isinstance(value, p.Status):
+        return value.name
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, bytes):
         return value.hex()[:40]
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_short(one) for one in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} {_short(one)}" for key, one in value.items()) + "}"
     return str(value)
 
 

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edgekit.bridge import packets as p
+from edgekit.bridge.framing import WHOLE, Frame, encode_frame
 from edgekit.bridge.monitor import Monitor
 from edgekit.bridge.simulator import Simulator
+from edgekit.bridge.writing import payload_of
 
 BRIDGE = [sys.executable, "-c", "from edgekit.cli.bridge import bridge; bridge()"]
 PATIENCE_S = 60
@@ -114,6 +117,24 @@ def test_a_port_that_is_not_there_ends_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 5
     assert "nothing is plugged in there" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_not_there_is_not_shown() -> None:
+    told = [
+        Frame(9, WHOLE, 0, payload_of(p.Command(1, "ping"))),
+        Frame(4, WHOLE, 0, payload_of(p.Ack(p.Status.OK))),
+        Frame(2, WHOLE, 1, payload_of(p.Heartbeat(5, {"rx_frames": 3}))),
+        Frame(200, WHOLE, 2, payload_of(p.Application(200, {"a": 1}))),
+    ]
+    ear = Monitor(speaks=False)
+    seen = list(ear.step(b"".join(encode_frame(one) for one in told), 1))
+    assert [" ".join(one.line().split()) for one in seen] == [
+        "command seq 0 flags 6 id 1 name ping",
+        "ack seq 0 flags 6 status OK",
+        "heartbeat seq 1 flags 6 clock_us 5 counters {rx_frames 3}",
+        "type 200 seq 2 flags 6 type 200 value {a 1}",
+    ]
+    assert seen[0].document() == {"kind": "command", "seq": 0, "flags": 6, "id": 1, "name": "ping"}
 
 
 def test_an_ear_beside_the_line_hears_both_sides_and_says_nothing() -> None:
